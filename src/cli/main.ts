@@ -1,0 +1,49 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from "commander";
+import { describeFailure, EXIT_CODES, exitCodeOf, type Terminal } from "./terminal.js";
+import { VERSION } from "./version.js";
+
+/** Every command is a function of the terminal, in a file of its own. */
+const COMMANDS: readonly ((terminal: Terminal) => Command)[] = [];
+
+function openTerminal(signal: AbortSignal): Terminal {
+  return {
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    interactive: process.stderr.isTTY,
+    columns: process.stderr.columns,
+    env: process.env,
+    signal,
+    setExitCode: (code) => {
+      process.exitCode = code;
+    },
+  };
+}
+
+async function main(): Promise<void> {
+  const stop = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => stop.abort());
+  // A reader that closed the pipe (`| head`) is no error.
+  process.stdout.on("error", () => process.exit(EXIT_CODES.ok));
+
+  const terminal = openTerminal(stop.signal);
+  const program = new Command("scissiond")
+    .description("Keeps a neural network cut over device, edge and cloud at the best place.")
+    .version(VERSION)
+    .exitOverride();
+  for (const command of COMMANDS) {
+    program.addCommand(command(terminal).exitOverride());
+  }
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      process.exitCode = error.exitCode === 0 ? EXIT_CODES.ok : EXIT_CODES.usage;
+      return;
+    }
+    terminal.err(`${describeFailure(error)}\n`);
+    process.exitCode = exitCodeOf(error);
+  }
+}
+
+await main();

@@ -1,0 +1,63 @@
+export {
+  type CutPointInfo,
+  cutPointSchema,
+  type Inspection,
+  inspectionSchema,
+} from "./inspection.js";
+export {
+  type BenchmarkCommand,
+  benchmarkCommandSchema,
+  type CommandResponse,
+  commandResponseSchema,
+  type InputBinding,
+  inputBindingSchema,
+  type LinkReport,
+  linkReportSchema,
+  type NodeState,
+  nodeStateSchema,
+} from "./mqtt.js";
+export {
+  type ModelRef,
+  modelRefSchema,
+  nameSchema,
+  sha256Schema,
+  TIERS,
+  type Tier,
+  tierSchema,
+} from "./names.js";
+export { type Parsed, parseJson, parseValue } from "./parse.js";
+export {
+  type Decision,
+  decisionSchema,
+  type Hop,
+  hopSchema,
+  type Partition,
+  type PlanDocument,
+  partitionSchema,
+  planDocumentSchema,
+  type Trigger,
+  triggerSchema,
+} from "./plan.js";
+export {
+  type BlockProfile,
+  blockProfileSchema,
+  type Environment,
+  environmentSchema,
+  equalitySchema,
+  type Profile,
+  profileSchema,
+  type TensorInfo,
+  tensorInfoSchema,
+} from "./profile.js";
+export { type Status, statusSchema } from "./status.js";
+export {
+  CLOSE_CODES,
+  type ClientMessage,
+  clientMessageSchema,
+  type ServerMessage,
+  type SubscribeMessage,
+  serverMessageSchema,
+  subscribeMessageSchema,
+  UPDATES_PATH,
+  UPDATES_SUBPROTOCOL,
+} from "./updates.js";

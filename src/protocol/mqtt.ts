@@ -1,0 +1,62 @@
+import { z } from "zod";
+import { modelRefSchema, nameSchema, tierSchema } from "./names.js";
+
+/** Retained state of a node, and its last will. `bootId` keeps an old will from killing a new session. */
+export const nodeStateSchema = z.strictObject({
+  node: nameSchema,
+  status: z.enum(["online", "offline"]),
+  bootId: z.string().min(1).max(64),
+  tier: tierSchema,
+  hardwareClass: nameSchema,
+  version: z.string().max(64),
+  logicalCores: z.number().int().nonnegative(),
+  memoryBytes: z.number().int().nonnegative(),
+  emulatedSlowdown: z.number().positive(),
+  models: z.array(modelRefSchema).max(1_000),
+});
+export type NodeState = z.infer<typeof nodeStateSchema>;
+
+/** A measured directed link. The range limits reject units that are wrong by factors, not slow links. */
+export const linkReportSchema = z
+  .strictObject({
+    rttMs: z.number().min(0).max(600_000).optional(),
+    bandwidthMbps: z.number().min(0).max(1_000_000).optional(),
+    lossPercent: z.number().min(0).max(100).optional(),
+    /** Unix milliseconds of the measurement; without it the arrival counts. */
+    at: z.number().int().positive().optional(),
+  })
+  .refine(
+    (report) =>
+      report.rttMs !== undefined ||
+      report.bandwidthMbps !== undefined ||
+      report.lossPercent !== undefined,
+    { message: "give at least one of rttMs, bandwidthMbps, lossPercent" },
+  );
+export type LinkReport = z.infer<typeof linkReportSchema>;
+
+/** How an axis of unknown length and the fill of an input are bound. Absent value: seeded random. */
+export const inputBindingSchema = z.strictObject({
+  name: z.string().min(1),
+  shape: z.array(z.number().int().nonnegative()).max(16),
+  value: z.number().optional(),
+});
+export type InputBinding = z.infer<typeof inputBindingSchema>;
+
+export const benchmarkCommandSchema = z.strictObject({
+  id: z.string().min(1).max(64),
+  model: modelRefSchema,
+  inputs: z.array(inputBindingSchema).max(1_000),
+  timeoutMs: z.number().int().positive().max(86_400_000),
+});
+export type BenchmarkCommand = z.infer<typeof benchmarkCommandSchema>;
+
+/** `data` of a benchmark's answer: the profile itself travels on its own retained topic. */
+export const commandResponseSchema = z.discriminatedUnion("status", [
+  z.strictObject({ id: z.string().min(1).max(64), status: z.literal("ok"), data: z.unknown() }),
+  z.strictObject({
+    id: z.string().min(1).max(64),
+    status: z.literal("error"),
+    error: z.strictObject({ code: z.string().max(64), message: z.string().max(4_000) }),
+  }),
+]);
+export type CommandResponse = z.infer<typeof commandResponseSchema>;

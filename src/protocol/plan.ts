@@ -1,0 +1,78 @@
+import { z } from "zod";
+import { modelRefSchema, nameSchema, sha256Schema, tierSchema } from "./names.js";
+import { tensorInfoSchema } from "./profile.js";
+
+/** Consecutive layers on one node. A runtime downloads `artifact`, feeds `inputs`, hands on `outputs`. */
+export const partitionSchema = z.strictObject({
+  node: nameSchema,
+  tier: tierSchema,
+  firstLayer: z.number().int().nonnegative(),
+  lastLayer: z.number().int().nonnegative(),
+  computeMs: z.number().nonnegative(),
+  inputs: z.array(tensorInfoSchema),
+  outputs: z.array(tensorInfoSchema),
+  artifact: z.strictObject({
+    sha256: sha256Schema,
+    bytes: z.number().int().nonnegative(),
+    /** Path on the daemon's HTTP server. */
+    path: z.string(),
+  }),
+});
+export type Partition = z.infer<typeof partitionSchema>;
+
+export const hopSchema = z.strictObject({
+  from: nameSchema,
+  to: nameSchema,
+  bytes: z.number().int().nonnegative(),
+  transferMs: z.number().nonnegative(),
+});
+export type Hop = z.infer<typeof hopSchema>;
+
+/** One published configuration of one pipeline. (pipeline, epoch, revision) is unique for ever. */
+export const planDocumentSchema = z.strictObject({
+  pipeline: nameSchema,
+  epoch: z.string().min(1).max(64),
+  revision: z.number().int().positive(),
+  /** Unix milliseconds. */
+  publishedAt: z.number().int().nonnegative(),
+  model: modelRefSchema,
+  /** The device at which the input arises. */
+  source: nameSchema,
+  predictedLatencyMs: z.number().nonnegative(),
+  transferBytes: z.number().int().nonnegative(),
+  partitions: z.array(partitionSchema).min(1).max(64),
+  /** In order of flow; the last one brings the result back to the source, where that is another node. */
+  hops: z.array(hopSchema).max(65),
+  /** What a runtime that loses the network runs alone on the device; null where that is forbidden. */
+  fallback: partitionSchema.nullable(),
+  /** Why this plan was published, in plain words. */
+  reason: z.string(),
+});
+export type PlanDocument = z.infer<typeof planDocumentSchema>;
+
+export const triggerSchema = z.strictObject({
+  kind: z.enum(["initial", "link", "compute", "presence", "stale", "configuration", "infeasible"]),
+  /** "bandwidth cam-1 → edge-1", "node gpu-1". */
+  subject: z.string(),
+  before: z.number().nullable(),
+  after: z.number().nullable(),
+  unit: z.string(),
+});
+export type Trigger = z.infer<typeof triggerSchema>;
+
+/** A decision, taken or declined. */
+export const decisionSchema = z.strictObject({
+  at: z.number().int().nonnegative(),
+  pipeline: nameSchema,
+  triggers: z.array(triggerSchema),
+  verdict: z.enum(["published", "kept", "deferred", "infeasible"]),
+  /** The plan in force, priced in the new context; null when it has become infeasible or none exists. */
+  currentLatencyMs: z.number().nonnegative().nullable(),
+  bestLatencyMs: z.number().nonnegative().nullable(),
+  gainPercent: z.number().nullable(),
+  /** The revision in force after the decision; null before the first. */
+  revision: z.number().int().positive().nullable(),
+  /** One sentence for people. */
+  summary: z.string(),
+});
+export type Decision = z.infer<typeof decisionSchema>;

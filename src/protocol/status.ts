@@ -1,0 +1,61 @@
+import { z } from "zod";
+import { modelRefSchema, nameSchema, tierSchema } from "./names.js";
+import { decisionSchema, planDocumentSchema } from "./plan.js";
+
+/** `GET /api/v1/status`. */
+export const statusSchema = z.strictObject({
+  version: z.string(),
+  site: nameSchema,
+  node: nameSchema,
+  epoch: z.string(),
+  at: z.number().int().nonnegative(),
+  uptimeSeconds: z.number().nonnegative(),
+  ready: z.boolean(),
+  /** What keeps it from being well, in plain words; empty when all is well. */
+  problems: z.array(z.string()),
+  mqtt: z.strictObject({ connected: z.boolean(), broker: z.string() }),
+  nodes: z.array(
+    z.strictObject({
+      name: nameSchema,
+      tier: tierSchema,
+      hardwareClass: nameSchema,
+      online: z.boolean(),
+      emulatedSlowdown: z.number().positive(),
+    }),
+  ),
+  links: z.array(
+    z.strictObject({
+      from: nameSchema,
+      to: nameSchema,
+      rttMs: z.number().nullable(),
+      bandwidthMbps: z.number().nullable(),
+      lossPercent: z.number().nullable(),
+      ageSeconds: z.number().nonnegative(),
+      stale: z.boolean(),
+    }),
+  ),
+  profiles: z.array(
+    z.strictObject({
+      model: modelRefSchema,
+      node: nameSchema,
+      measuredAt: z.number().int().nonnegative(),
+      wholeMs: z.number().nonnegative(),
+      blocks: z.number().int().positive(),
+    }),
+  ),
+  benchmark: z.strictObject({
+    running: z.string().nullable(),
+    nextRunAt: z.number().int().nonnegative().nullable(),
+  }),
+  pipelines: z.array(
+    z.strictObject({
+      name: nameSchema,
+      model: z.string(),
+      source: nameSchema,
+      plan: planDocumentSchema.nullable(),
+      lastDecision: decisionSchema.nullable(),
+    }),
+  ),
+  subscribers: z.number().int().nonnegative(),
+});
+export type Status = z.infer<typeof statusSchema>;
