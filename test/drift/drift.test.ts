@@ -1,0 +1,152 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import {
+  addSample,
+  type Deviation,
+  type DriftVerdict,
+  decide,
+  type Estimate,
+  observe,
+  startDeviation,
+} from "../../src/drift/index.js";
+
+const LIMITS = { changePercent: 20, changeAbsolute: 1, holdMs: 3_000 };
+const HALF_LIFE_MS = 5_000;
+
+/** Feeds one sample a second through smoothing and the deviation check; the verdict after each. */
+function replay(baseline: number, samples: readonly number[]): DriftVerdict[] {
+  let estimate: Estimate | undefined;
+  let state: Deviation = startDeviation(baseline);
+  return samples.map((value, second) => {
+    const nowMs = second * 1_000;
+    estimate = addSample(estimate, { value, atMs: nowMs }, HALF_LIFE_MS);
+    const look = observe(state, { value: estimate.mean, nowMs }, LIMITS);
+    state = look.state;
+    return look.verdict;
+  });
+}
+
+const cost = fc.double({ min: 10, max: 1_000, noNaN: true });
+
+describe("drift", () => {
+  it("never sees drift in constant input", () => {
+    fc.assert(
+      fc.property(cost, fc.integer({ min: 1, max: 200 }), (value, seconds) => {
+        const verdicts = replay(value, Array<number>(seconds).fill(value));
+        expect(verdicts.every((verdict) => verdict.kind === "steady")).toBe(true);
+      }),
+    );
+  });
+
+  it("never sees drift in jitter within the threshold", () => {
+    const jitter = fc.array(fc.double({ min: -0.19, max: 0.19, noNaN: true }), { maxLength: 200 });
+    fc.assert(
+      fc.property(cost, jitter, (value, deviations) => {
+        const verdicts = replay(
+          value,
+          deviations.map((deviation) => value * (1 + deviation)),
+        );
+        expect(verdicts.every((verdict) => verdict.kind === "steady")).toBe(true);
+      }),
+    );
+  });
+
+  it("finds a lasting step within smoothing and hold time, in both directions", () => {
+    const factor = fc.oneof(
+      fc.double({ min: 1.5, max: 20, noNaN: true }),
+      fc.double({ min: 0.05, max: 0.6, noNaN: true }),
+    );
+    fc.assert(
+      fc.property(cost, factor, (value, stepFactor) => {
+        const steps = Array<number>(30).fill(value * stepFactor);
+        const verdicts = replay(value, [...Array<number>(30).fill(value), ...steps]);
+        const found = verdicts.findIndex((verdict) => verdict.kind === "drifted") - 30;
+        // Beyond 20 % of the old value after one half-life at the latest for steps of 50 % and more.
+        expect(found).toBeGreaterThanOrEqual(0);
+        expect(found).toBeLessThanOrEqual(HALF_LIFE_MS / 1_000 + LIMITS.holdMs / 1_000 + 1);
+      }),
+    );
+  });
+
+  it("starts the hold anew when the metric comes back in between", () => {
+    let state = startDeviation(100);
+    const at = (nowMs: number, value: number): DriftVerdict => {
+      const look = observe(state, { value, nowMs }, LIMITS);
+      state = look.state;
+      return look.verdict;
+    };
+    expect(at(0, 150)).toEqual({ kind: "holding", readyAtMs: 3_000 });
+    expect(at(2_000, 100)).toEqual({ kind: "steady" });
+    expect(at(2_500, 150)).toEqual({ kind: "holding", readyAtMs: 5_500 });
+    expect(at(5_500, 150)).toEqual({ kind: "drifted", before: 100, after: 150, heldMs: 3_000 });
+  });
+
+  it("ignores large percentages of tiny values", () => {
+    const look = observe(startDeviation(0.2), { value: 0.9, nowMs: 0 }, { ...LIMITS, holdMs: 0 });
+    expect(look.verdict.kind).toBe("steady");
+  });
+});
+
+describe("addSample", () => {
+  it("stays between the smallest and the largest sample, in whatever order they come", () => {
+    const samples = fc.array(
+      fc.record({ value: cost, atMs: fc.integer({ min: 0, max: 1_000_000 }) }),
+      { minLength: 1, maxLength: 50 },
+    );
+    fc.assert(
+      fc.property(samples, (list) => {
+        let estimate: Estimate | undefined;
+        for (const sample of list) estimate = addSample(estimate, sample, HALF_LIFE_MS);
+        const values = list.map((sample) => sample.value);
+        expect(estimate!.mean).toBeGreaterThanOrEqual(Math.min(...values) * (1 - 1e-12));
+        expect(estimate!.mean).toBeLessThanOrEqual(Math.max(...values) * (1 + 1e-12));
+        expect(estimate!.atMs).toBe(Math.max(...list.map((sample) => sample.atMs)));
+      }),
+    );
+  });
+
+  it("weighs a sample of one half-life ago half", () => {
+    const old = addSample(undefined, { value: 10, atMs: 0 }, 1_000);
+    expect(addSample(old, { value: 40, atMs: 1_000 }, 1_000).mean).toBeCloseTo(30, 12);
+  });
+});
+
+describe("decide", () => {
+  const limits = { minGainPercent: 5, cooldownMs: 1_000 };
+  const choice = {
+    currentLatencyMs: 100,
+    bestLatencyMs: 50,
+    isSame: false,
+    sinceLastPublishMs: 5_000,
+  };
+
+  it.each([
+    ["a clear gain", {}, { kind: "publish", gainPercent: 50 }],
+    ["no plan yet", { currentLatencyMs: null }, { kind: "publish", gainPercent: null }],
+    [
+      "a plan that cannot run, during the cooldown",
+      { currentLatencyMs: null, bestLatencyMs: 900, sinceLastPublishMs: 0 },
+      { kind: "publish", gainPercent: null },
+    ],
+    ["nothing feasible", { bestLatencyMs: null }, { kind: "infeasible" }],
+    [
+      "a small gain",
+      { bestLatencyMs: 96 },
+      { kind: "keep", gainPercent: 4, because: "gainTooSmall" },
+    ],
+    [
+      "the same plan",
+      { bestLatencyMs: 100, isSame: true },
+      { kind: "keep", gainPercent: 0, because: "same" },
+    ],
+    ["the cooldown", { sinceLastPublishMs: 400 }, { kind: "defer", gainPercent: 50, waitMs: 600 }],
+    ["never published", { sinceLastPublishMs: null }, { kind: "publish", gainPercent: 50 }],
+  ] as const)("%s", (_name, change, verdict) => {
+    expect(decide({ ...choice, ...change }, limits)).toEqual(verdict);
+  });
+
+  it("never publishes a plan without a gain, even when no gain is asked for", () => {
+    const verdict = decide({ ...choice, bestLatencyMs: 100 }, { ...limits, minGainPercent: 0 });
+    expect(verdict.kind).toBe("keep");
+  });
+});
