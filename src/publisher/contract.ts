@@ -1,0 +1,83 @@
+import type { Clock, Logger, Random } from "../core/index.js";
+import type { Decision, PlanDocument, Status } from "../protocol/index.js";
+
+/** All active plans at one moment, at most one of each pipeline, all of `epoch`. Never changed once offered. */
+export interface Snapshot {
+  readonly epoch: string;
+  readonly plans: readonly PlanDocument[];
+}
+
+/** A file that an artifact route serves. */
+export type ArtifactRequest =
+  | { kind: "model"; modelSha256: string }
+  | { kind: "partition"; modelSha256: string; partitionSha256: string };
+
+/** What the daemon answers plain HTTP requests with. Calls are synchronous looks at memory. */
+export interface PublisherApi {
+  status(): Status;
+  /** What stands in the way of readiness, in plain words; empty when ready. */
+  problems(): readonly string[];
+  /** Newest first. */
+  decisions(): readonly Decision[];
+  /** Path of the file; undefined where the daemon knows none of that hash. */
+  artifactPath(request: ArtifactRequest): string | undefined;
+}
+
+/** A subscriber as status and rollout see it. */
+export interface SubscriberInfo {
+  readonly role: "runtime" | "observer";
+  readonly node: string | undefined;
+  /** What it holds for sure: acknowledged by a runtime, or taken off the socket for an observer. */
+  readonly revisions: ReadonlyMap<string, number>;
+}
+
+/** A runtime refused these revisions and keeps what it had. `reason` is the runtime's own text. */
+export interface Rejection {
+  readonly node: string | undefined;
+  readonly revisions: ReadonlyMap<string, number>;
+  readonly reason: string;
+}
+
+export type RefusalCause =
+  | "wrong-path"
+  | "wrong-subprotocol"
+  | "bad-handshake"
+  | "origin"
+  | "too-many"
+  | "too-many-from-address";
+
+export type CloseCause =
+  | "client"
+  | "hello-timeout"
+  | "protocol-error"
+  | "too-slow"
+  | "silent"
+  | "stopping";
+
+/** For metrics. Every field is from a closed set, so each may become a label. */
+export type PublisherEvent =
+  | { kind: "frame-sent"; type: "snapshot" | "update" | "removed" | "heartbeat" }
+  | { kind: "answer"; result: "ack" | "reject" | "stale" }
+  | { kind: "connection-refused"; cause: RefusalCause }
+  | { kind: "connection-closed"; cause: CloseCause };
+
+export interface PublisherDeps {
+  log: Logger;
+  clock: Clock;
+  random: Random;
+  metrics: { contentType: string; render(): Promise<string> };
+  api: PublisherApi;
+  onReject?(rejection: Rejection): void;
+  onEvent?(event: PublisherEvent): void;
+}
+
+export interface Publisher {
+  readonly port: number;
+  /** Makes this the state every subscriber is brought to. Newest wins; returns before anything is sent. */
+  offer(snapshot: Snapshot): void;
+  /** How many clients have subscribed and are connected. */
+  subscribers(): number;
+  subscriberList(): readonly SubscriberInfo[];
+  /** Closes every client with 1001, then the port. Idempotent. */
+  stop(): Promise<void>;
+}

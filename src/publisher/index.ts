@@ -1,0 +1,16 @@
+export type {
+  ArtifactRequest,
+  CloseCause,
+  Publisher,
+  PublisherApi,
+  PublisherDeps,
+  PublisherEvent,
+  RefusalCause,
+  Rejection,
+  Snapshot,
+  SubscriberInfo,
+} from "./contract.js";
+export {
+  type PublisherOptions,
+  publisherOptionsSchema,
+} from "./options.js";

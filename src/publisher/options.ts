@@ -1,0 +1,105 @@
+import { z } from "zod";
+
+const seconds = z.number().positive().max(3_600);
+
+/** Limits of the update stream: what one client may cost, and how long it is waited for. */
+export const streamOptionsSchema = z.strictObject({
+  subscribersMax: z
+    .number()
+    .int()
+    .positive()
+    .max(100_000)
+    .default(10_000)
+    .describe("Subscribers held at once; further ones are refused with HTTP status 503."),
+  subscribersPerAddressMax: z
+    .number()
+    .int()
+    .positive()
+    .max(100_000)
+    .default(256)
+    .describe("Subscribers held at once from one address; further ones get HTTP status 429."),
+  helloTimeoutSeconds: seconds
+    .default(10)
+    .describe("A client that has not subscribed by then is closed with code 4001."),
+  flushTimeoutSeconds: seconds
+    .default(15)
+    .describe("A client that does not take a frame within this time is closed with code 4003."),
+  ackTimeoutSeconds: seconds
+    .default(30)
+    .describe("A runtime that does not answer a frame within this time is closed with code 4003."),
+  heartbeatSeconds: seconds
+    .default(15)
+    .describe("How often every client is told the current revisions."),
+  pingSeconds: seconds
+    .default(20)
+    .describe("How often a client is pinged; after two pings without an answer it is dropped."),
+  closeGraceSeconds: seconds
+    .default(2)
+    .describe("How long a client may take to finish a close before its socket is destroyed."),
+  messageBytesMax: z
+    .number()
+    .int()
+    .min(1_024)
+    .max(1_048_576)
+    .default(65_536)
+    .describe("Largest message a client may send."),
+  messagesPerSecondMax: z
+    .number()
+    .int()
+    .positive()
+    .default(50)
+    .describe("Messages a client may send in one second before it is closed with code 4002."),
+});
+export type StreamOptions = z.infer<typeof streamOptionsSchema>;
+
+/** Limits of plain HTTP requests. */
+export const httpOptionsSchema = z.strictObject({
+  connectionsMax: z
+    .number()
+    .int()
+    .positive()
+    .max(120_000)
+    .default(11_000)
+    .describe("Open sockets of all kinds; further ones are closed at once."),
+  headersTimeoutSeconds: seconds
+    .default(10)
+    .describe("Time in which a client must have sent its request headers."),
+  requestTimeoutSeconds: seconds
+    .default(30)
+    .describe("Time in which a client must have sent its whole request."),
+  idleTimeoutSeconds: seconds
+    .default(60)
+    .describe("A plain HTTP socket on which nothing moves for this long is closed."),
+  headerBytesMax: z
+    .number()
+    .int()
+    .min(1_024)
+    .max(65_536)
+    .default(16_384)
+    .describe("Largest request headers, in bytes."),
+});
+export type HttpOptions = z.infer<typeof httpOptionsSchema>;
+
+/** The daemon's one HTTP port: API, update stream, artifacts, metrics. */
+export const publisherOptionsSchema = z.strictObject({
+  host: z
+    .string()
+    .min(1)
+    .default("127.0.0.1")
+    .describe("Address to listen on. Beyond loopback it needs allowUnprotected."),
+  port: z.number().int().min(0).max(65_535).default(7750).describe("TCP port; 0 takes a free one."),
+  allowUnprotected: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Listen beyond loopback although anybody who reaches the port can read plans and models.",
+    ),
+  allowedOrigins: z
+    .array(z.url())
+    .max(100)
+    .default([])
+    .describe("Web origins, besides the daemon's own, whose pages may open the update stream."),
+  http: httpOptionsSchema.prefault({}).describe("Limits of plain HTTP requests."),
+  stream: streamOptionsSchema.prefault({}).describe("Limits of the update stream."),
+});
+export type PublisherOptions = z.infer<typeof publisherOptionsSchema>;
