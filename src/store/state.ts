@@ -1,0 +1,106 @@
+import {
+  type Decision,
+  decisionSchema,
+  nameSchema,
+  type Profile,
+  planDocumentSchema,
+  profileSchema,
+  sha256Schema,
+} from "../protocol/index.js";
+import { z } from "zod";
+import type { StoreOptions } from "./options.js";
+
+const PIPELINES_MAX = 100_000;
+const BENCHMARKS_MAX = 100_000;
+const unixMs = z.number().int().nonnegative();
+
+/** What survives a restart. Names are data here, so lists rather than objects with names as keys. */
+export const storeStateSchema = z.strictObject({
+  /** New only when the store starts empty; (pipeline, epoch, revision) is unique for ever. */
+  epoch: z.string().min(1).max(64),
+  pipelines: z
+    .array(
+      z.strictObject({
+        name: nameSchema,
+        /** The highest revision ever given to this pipeline; kept when the pipeline is gone. */
+        revision: z.number().int().nonnegative(),
+        plan: planDocumentSchema.nullable(),
+      }),
+    )
+    .max(PIPELINES_MAX),
+  profiles: z.array(profileSchema),
+  /** Oldest first. */
+  decisions: z.array(decisionSchema),
+  /** When each model was last benchmarked on each node, whether or not that succeeded. */
+  lastBenchmarks: z
+    .array(z.strictObject({ sha256: sha256Schema, node: nameSchema, at: unixMs }))
+    .max(BENCHMARKS_MAX),
+});
+export type StoreState = z.infer<typeof storeStateSchema>;
+
+/** The state of a store that has never held anything. */
+export function emptyState(epoch: string): StoreState {
+  return { epoch, pipelines: [], profiles: [], decisions: [], lastBenchmarks: [] };
+}
+
+/** With this profile as the newest, in place of the one of the same model and node. */
+export function withProfile(state: StoreState, profile: Profile): StoreState {
+  const others = state.profiles.filter(
+    (kept) => kept.model.sha256 !== profile.model.sha256 || kept.node.name !== profile.node.name,
+  );
+  return { ...state, profiles: [...others, profile] };
+}
+
+/** With this decision as the newest. */
+export function withDecision(state: StoreState, decision: Decision): StoreState {
+  return { ...state, decisions: [...state.decisions, decision] };
+}
+
+/** With the revision and plan of one pipeline replaced; a plan of null withdraws it. */
+export function withPipeline(
+  state: StoreState,
+  pipeline: StoreState["pipelines"][number],
+): StoreState {
+  const known = state.pipelines.some(({ name }) => name === pipeline.name);
+  const pipelines = known
+    ? state.pipelines.map((kept) => (kept.name === pipeline.name ? pipeline : kept))
+    : [...state.pipelines, pipeline];
+  return { ...state, pipelines };
+}
+
+/** With the time of the newest benchmark of one model on one node. */
+export function withBenchmark(
+  state: StoreState,
+  benchmark: StoreState["lastBenchmarks"][number],
+): StoreState {
+  const others = state.lastBenchmarks.filter(
+    ({ sha256, node }) => sha256 !== benchmark.sha256 || node !== benchmark.node,
+  );
+  return { ...state, lastBenchmarks: [...others, benchmark] };
+}
+
+/** The newest records that the limits allow. Lists are in order of arrival: the wall clock may jump. */
+export function withinLimits(state: StoreState, limits: StoreOptions): StoreState {
+  return {
+    ...state,
+    decisions: state.decisions.slice(-limits.decisionsMax),
+    profiles: state.profiles.slice(-limits.profilesMax),
+    lastBenchmarks: state.lastBenchmarks.slice(-BENCHMARKS_MAX),
+  };
+}
+
+/**
+ * What a change must never do, in words; undefined where it is sound. A forgotten pipeline would
+ * start again at revision 1, and a revision would be used twice.
+ */
+export function unsoundChange(before: StoreState, after: StoreState): string | undefined {
+  if (after.epoch !== before.epoch) return "the epoch changed";
+  const revisions = new Map(after.pipelines.map(({ name, revision }) => [name, revision]));
+  if (revisions.size !== after.pipelines.length) return "a pipeline is listed twice";
+  for (const { name, revision } of before.pipelines) {
+    const next = revisions.get(name);
+    if (next === undefined) return `pipeline ${name} lost its revision`;
+    if (next < revision) return `the revision of ${name} went from ${revision} to ${next}`;
+  }
+  return undefined;
+}
