@@ -12,6 +12,7 @@ import type { StoreOptions } from "./options.js";
 
 const PIPELINES_MAX = 100_000;
 const BENCHMARKS_MAX = 100_000;
+const LINKS_MAX = 10_000;
 const unixMs = z.number().int().nonnegative();
 
 /** What survives a restart. Names are data here, so lists rather than objects with names as keys. */
@@ -35,12 +36,23 @@ export const storeStateSchema = z.strictObject({
   lastBenchmarks: z
     .array(z.strictObject({ sha256: sha256Schema, node: nameSchema, at: unixMs }))
     .max(BENCHMARKS_MAX),
+  /** The last known context of each link, to plan with until it is measured again. */
+  links: z
+    .array(
+      z.strictObject({
+        from: nameSchema,
+        to: nameSchema,
+        rttMs: z.number().nonnegative().nullable(),
+        secondsPerMegabit: z.number().nonnegative().nullable(),
+      }),
+    )
+    .max(LINKS_MAX),
 });
 export type StoreState = z.infer<typeof storeStateSchema>;
 
 /** The state of a store that has never held anything. */
 export function emptyState(epoch: string): StoreState {
-  return { epoch, pipelines: [], profiles: [], decisions: [], lastBenchmarks: [] };
+  return { epoch, pipelines: [], profiles: [], decisions: [], lastBenchmarks: [], links: [] };
 }
 
 /** With this profile as the newest, in place of the one of the same model and node. */
@@ -86,6 +98,7 @@ export function withinLimits(state: StoreState, limits: StoreOptions): StoreStat
     decisions: state.decisions.slice(-limits.decisionsMax),
     profiles: state.profiles.slice(-limits.profilesMax),
     lastBenchmarks: state.lastBenchmarks.slice(-BENCHMARKS_MAX),
+    links: state.links.slice(-LINKS_MAX),
   };
 }
 
