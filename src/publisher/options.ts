@@ -87,7 +87,7 @@ export const publisherOptionsSchema = z.strictObject({
     .min(1)
     .default("127.0.0.1")
     .describe("Address to listen on. Beyond loopback it needs allowUnprotected."),
-  port: z.number().int().min(0).max(65_535).default(7750).describe("TCP port; 0 takes a free one."),
+  port: z.number().int().min(0).max(65_535).default(8420).describe("TCP port; 0 takes a free one."),
   allowUnprotected: z
     .boolean()
     .default(false)

@@ -174,7 +174,7 @@ export type BrokerOptions = z.infer<typeof brokerOptionsSchema>;
 export const probeServerOptionsSchema = z.strictObject({
   enabled: z.boolean().default(true).describe("Whether peers may measure their link to this node."),
   host: z.string().min(1).default("127.0.0.1").describe("Address to listen on."),
-  port: portSchema.default(7_447).describe("Port to listen on; 0 takes a free one."),
+  port: portSchema.default(8_421).describe("Port to listen on; 0 takes a free one."),
   maxConnections: z
     .number()
     .int()
@@ -270,6 +270,6 @@ export type ProbeOptions = z.infer<typeof probeOptionsSchema>;
 export const peerSchema = z.strictObject({
   to: nameSchema.describe("The peer's node name."),
   host: z.string().min(1).max(253).describe("Where the peer's probe server listens."),
-  port: portSchema.min(1).default(7_447).describe("Its port."),
+  port: portSchema.min(1).default(8_421).describe("Its port."),
 });
 export type Peer = z.infer<typeof peerSchema>;
