@@ -6,6 +6,10 @@ export const ERROR_CODES = {
   MODEL_UNSUPPORTED: "The model is valid but uses something that cannot be cut or run here.",
   MODEL_TOO_LARGE: "The model passes a named limit on bytes, layers or nesting.",
   MODEL_INPUT_UNBOUND: "An input has an axis of unknown length that no option binds.",
+  MODEL_INPUT_INVALID:
+    "A binding names an input the model lacks, or gives it a shape or value it cannot take.",
+  MODEL_UNSTABLE:
+    "The model computes something else each time, so its split cannot be checked.",
   MODEL_NOT_EQUAL: "The chain of all blocks does not compute what the whole model computes.",
   INFERENCE_FAILED: "ONNX Runtime refused to load or to run the model.",
   INFERENCE_TIMEOUT: "A model did not answer within its time limit and was stopped.",

@@ -3,3 +3,4 @@ export { AppError, ERROR_CODES, type ErrorCode, errorMessage, isAppError } from 
 export { type Logger, silentLogger } from "./logger.js";
 export { type Random, seededRandom } from "./random.js";
 export { Teardown, type TeardownOptions } from "./teardown.js";
+export { printable } from "./text.js";

@@ -1,0 +1,11 @@
+// C0, DEL, C1, line and paragraph separators, and the marks that reorder text on a screen.
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+
+/**
+ * Text from outside (names of tensors, an engine's message) as one harmless line: control and
+ * direction marks become `\u{…}`, and what is longer than `lengthMax` is cut with an ellipsis.
+ */
+export function printable(text: string, lengthMax = 200): string {
+  const cut = text.length > lengthMax ? `${text.slice(0, lengthMax)}…` : text;
+  return cut.replace(UNPRINTABLE, (mark) => `\\u{${(mark.codePointAt(0) ?? 0).toString(16)}}`);
+}
