@@ -1,0 +1,77 @@
+import { AppError, type Clock, type Logger } from "../core/index.js";
+import { type ModelWorker, type OpenedModel, startModelWorker } from "../inference/index.js";
+import type { InputBinding } from "../protocol/index.js";
+import type { BenchmarkOptions } from "./options.js";
+
+/** Which model, and how its inputs are made. */
+export interface ModelRequest {
+  path: string;
+  /** For people; the file's name by default. */
+  modelName?: string | undefined;
+  inputs: readonly InputBinding[];
+}
+
+export interface BenchmarkDeps {
+  log: Logger;
+  clock: Clock;
+  signal?: AbortSignal | undefined;
+  /** Told what is being done, and how many steps of how many are behind it. */
+  onProgress?: ((progress: Progress) => void) | undefined;
+  /** Told what was assumed about the model or left out, in plain words. */
+  onNote?: ((note: string) => void) | undefined;
+}
+
+export interface Progress {
+  done: number;
+  total: number;
+  what: string;
+}
+
+/**
+ * Opens the model in a child process for the time of `use`; afterwards, whatever happened, the
+ * process is gone and its files are removed. All of it is bounded by `options.timeoutMs`.
+ * @throws AppError INFERENCE_TIMEOUT | ABORTED | what opening or `use` throws
+ */
+export async function withModel<T>(
+  request: ModelRequest,
+  context: { options: BenchmarkOptions; deps: BenchmarkDeps },
+  use: (worker: ModelWorker, opened: OpenedModel) => Promise<T>,
+): Promise<T> {
+  const { options, deps } = context;
+  const expiry = new AbortController();
+  const finished = new AbortController();
+  void deps.clock.sleep(options.timeoutMs, finished.signal).then(() => {
+    if (!finished.signal.aborted) expiry.abort();
+  });
+  const signals = deps.signal === undefined ? [] : [deps.signal];
+  const signal = AbortSignal.any([expiry.signal, ...signals]);
+  let worker: ModelWorker | undefined;
+  try {
+    worker = await startModelWorker(options.inference, {
+      log: deps.log,
+      clock: deps.clock,
+      signal,
+    });
+    const opened = await worker.open({
+      path: request.path,
+      ...(request.modelName === undefined ? {} : { modelName: request.modelName }),
+      inputs: [...request.inputs],
+      maxCutTensors: options.maxCutTensors,
+    });
+    for (const note of opened.notes) deps.onNote?.(note);
+    return await use(worker, opened);
+  } catch (error) {
+    throw expiry.signal.aborted ? expiredError(options.timeoutMs, error) : error;
+  } finally {
+    finished.abort();
+    await worker?.stop();
+  }
+}
+
+function expiredError(timeoutMs: number, cause: unknown): AppError {
+  return new AppError(
+    "INFERENCE_TIMEOUT",
+    `not finished after ${timeoutMs / 1_000} s, and stopped; give it more time or fewer repeats`,
+    { cause },
+  );
+}

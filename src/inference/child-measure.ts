@@ -1,0 +1,165 @@
+import { performance } from "node:perf_hooks";
+import type { Tensor } from "onnxruntime-node";
+import { AppError, printable } from "../core/index.js";
+import { extractSubModel, type OnnxModel, withExtraOutputs } from "../model/index.js";
+import type { CutPointInfo, TensorInfo } from "../protocol/index.js";
+import { openSession, type Session } from "./child-session.js";
+import { fromHalf, infoOf, type Tensors } from "./child-tensors.js";
+import { type ComparedTensor, compareTensors, worstOf } from "./compare.js";
+import type { ChildConfig, Compared, Measured, MeasureTarget, Repeat } from "./messages.js";
+
+interface Context {
+  model: OnnxModel;
+  /** The whole model, external data included. */
+  bytes: Uint8Array;
+  config: ChildConfig;
+  feeds: Tensors;
+  types: ReadonlyMap<string, TensorInfo>;
+  cutPoints: readonly CutPointInfo[];
+  outputs: readonly TensorInfo[];
+}
+
+interface Measurer {
+  measure(target: MeasureTarget, repeat: Repeat): Promise<Measured>;
+  compare(): Promise<Compared>;
+}
+
+/** Times the model and its parts on one table of tensors, which chains the parts. */
+export function createMeasurer(context: Context): Measurer {
+  const { model, config, feeds, types } = context;
+  const outputNames = context.outputs.map((output) => output.name);
+  const table: Tensors = new Map(feeds);
+  let reference: Tensors | undefined;
+
+  const measureWhole = async (repeat: Repeat): Promise<Measured> => {
+    const timed = await withSession(context.bytes, config, (session) =>
+      timeRuns(repeat, () => session.run(feeds, outputNames)),
+    );
+    refuseUnstable(timed, config.relativeTolerance);
+    reference = timed.last;
+    return describeRuns(timed);
+  };
+
+  const measureRange = async (
+    range: { firstLayer: number; lastLayer: number },
+    repeat: Repeat,
+  ): Promise<Measured> => {
+    const part = extractSubModel(model, range, types);
+    await fetchMissing(context, table, part.inputs);
+    const timed = await withSession(part.bytes, config, (session) =>
+      timeRuns(repeat, () => session.run(table, part.outputs)),
+    );
+    const crossing = context.cutPoints.find((cut) => cut.afterLayer === range.lastLayer);
+    const kept = new Set([...feeds.keys(), ...outputNames, ...part.outputs]);
+    for (const tensor of crossing?.tensors ?? []) kept.add(tensor.name);
+    for (const name of table.keys()) if (!kept.has(name)) table.delete(name);
+    for (const [name, tensor] of timed.last) table.set(name, tensor);
+    return describeRuns(timed);
+  };
+
+  return {
+    measure: (target, repeat) =>
+      target.kind === "whole" ? measureWhole(repeat) : measureRange(target, repeat),
+    async compare() {
+      reference ??= await withSession(context.bytes, config, (session) =>
+        session.run(feeds, outputNames),
+      );
+      return compareOutputs(reference, table, config.relativeTolerance);
+    },
+  };
+}
+
+/**
+ * Compares every tensor of `expected` with the one of that name in `actual`.
+ * @throws AppError INTERNAL when `actual` lacks one: the chain was not run to its end
+ */
+export function compareOutputs(
+  expected: Tensors,
+  actual: Tensors,
+  relativeTolerance: number,
+): Compared {
+  const comparisons = [...expected].map(([name, tensor]) => {
+    const chained = actual.get(name);
+    if (chained === undefined) {
+      throw new AppError("INTERNAL", `the chained parts did not produce ${printable(name)}`);
+    }
+    return compareTensors(comparable(tensor), comparable(chained), relativeTolerance);
+  });
+  return worstOf(comparisons);
+}
+
+interface TimedRuns {
+  samplesMs: number[];
+  first: Tensors;
+  last: Tensors;
+}
+
+async function timeRuns(repeat: Repeat, run: () => Promise<Tensors>): Promise<TimedRuns> {
+  const startedAtMs = performance.now();
+  let first: Tensors | undefined;
+  for (let warmup = 0; warmup < repeat.warmups; warmup++) {
+    const outputs = await run();
+    first ??= outputs;
+    if (performance.now() - startedAtMs > repeat.budgetMs) break;
+  }
+  const samplesMs: number[] = [];
+  for (;;) {
+    const beforeMs = performance.now();
+    const last = await run();
+    samplesMs.push(performance.now() - beforeMs);
+    first ??= last;
+    const isOverBudget = performance.now() - startedAtMs > repeat.budgetMs;
+    if (samplesMs.length >= repeat.repeats || isOverBudget) return { samplesMs, first, last };
+  }
+}
+
+/** A split of a model that never computes the same twice cannot be checked. */
+function refuseUnstable(timed: TimedRuns, relativeTolerance: number): void {
+  const compared = compareOutputs(timed.first, timed.last, relativeTolerance);
+  if (compared.ok) return;
+  throw new AppError(
+    "MODEL_UNSTABLE",
+    `two runs of the whole model on the same input differ by up to ${compared.maxAbsoluteError}: it is random or keeps state, so no split of it can be checked`,
+  );
+}
+
+/** For ranges measured out of order: what crosses into them comes from the whole model. */
+async function fetchMissing(
+  context: Context,
+  table: Tensors,
+  names: readonly string[],
+): Promise<void> {
+  const missing = names.filter((name) => !table.has(name));
+  if (missing.length === 0) return;
+  const bytes = withExtraOutputs(context.model, missing);
+  const fetched = await withSession(bytes, context.config, (session) =>
+    session.run(context.feeds, missing),
+  );
+  for (const [name, tensor] of fetched) table.set(name, tensor);
+}
+
+async function withSession<T>(
+  bytes: Uint8Array,
+  config: ChildConfig,
+  use: (session: Session) => Promise<T>,
+): Promise<T> {
+  const session = await openSession(bytes, config, { optimisation: "all" });
+  try {
+    return await use(session);
+  } finally {
+    await session.release();
+  }
+}
+
+function describeRuns(timed: TimedRuns): Measured {
+  const outputs = [...timed.last].map(([name, tensor]) => infoOf(name, tensor));
+  return { samplesMs: timed.samplesMs, outputs };
+}
+
+/** Half-precision data arrives as raw bits where the platform has no Float16Array. */
+function comparable(tensor: Tensor): ComparedTensor {
+  const { data } = tensor;
+  const isRawHalf = tensor.type === "float16" && data instanceof Uint16Array;
+  const numbers = isRawHalf ? Float32Array.from(data, fromHalf) : data;
+  return { dtype: tensor.type, shape: tensor.dims, data: numbers as ComparedTensor["data"] };
+}

@@ -1,0 +1,199 @@
+import { cpus } from "node:os";
+import { basename, extname } from "node:path";
+import { env } from "onnxruntime-node";
+import { AppError, errorMessage, printable } from "../core/index.js";
+import {
+  type CutPoint,
+  extractSubModel,
+  findCutPoints,
+  inlineExternalData,
+  type OnnxModel,
+  parseModel,
+  withExtraOutputs,
+} from "../model/index.js";
+import type { CutPointInfo, InputBinding, TensorInfo } from "../protocol/index.js";
+import { externalReader, readModelFile, sha256Of, writeAtomically } from "./child-files.js";
+import { tensorsAfterFusion } from "./child-fusion.js";
+import { bindInputs, unboundError } from "./child-inputs.js";
+import { createMeasurer } from "./child-measure.js";
+import { learnTypes, type RunTypes } from "./child-types.js";
+import { infoOf, type Tensors } from "./child-tensors.js";
+import type {
+  ChildConfig,
+  Compared,
+  Extracted,
+  LayerRange,
+  Measured,
+  MeasureTarget,
+  OpenedModel,
+  OpenRequest,
+  Repeat,
+} from "./messages.js";
+
+/** A model whose inputs are bound and whose tensors have known types. */
+export interface LoadedModel {
+  measure(target: MeasureTarget, repeat: Repeat): Promise<Measured>;
+  compare(): Promise<Compared>;
+  extract(range: LayerRange, path: string): Extracted;
+}
+
+const MODEL_NAME_CHARACTERS_MAX = 200;
+
+/**
+ * Reads, hashes, parses and runs a model once.
+ * @throws AppError MODEL_* | INFERENCE_FAILED
+ */
+export async function openModel(
+  request: OpenRequest,
+  config: ChildConfig,
+): Promise<{ loaded: LoadedModel; description: OpenedModel }> {
+  const file = readModelFile(request.path, config.modelBytesMax);
+  const parsed = parseModel(file);
+  if (parsed.layers.length === 0) {
+    throw new AppError("MODEL_UNSUPPORTED", "the model has no layers: there is nothing to run");
+  }
+  const hasExternalData = parsed.externalFiles.length > 0;
+  const model = hasExternalData ? withExternalData(parsed, request.path, file, config) : parsed;
+  const bytes = hasExternalData ? withExtraOutputs(model, []) : file;
+
+  const candidates = findCutPoints(model, { maxCutTensors: request.maxCutTensors });
+  const { feeds, run, notes } = await runOnce(model, {
+    candidates,
+    bindings: request.inputs,
+    config,
+  });
+  const types = run.types;
+  for (const [name, tensor] of feeds) types.set(name, infoOf(name, tensor));
+
+  const legal = candidates.filter((cut) => cut.tensors.every((name) => types.has(name)));
+  if (legal.length < candidates.length) {
+    notes.push(
+      `${candidates.length - legal.length} cut points are left out: what crosses them is no tensor that can be fetched`,
+    );
+  }
+  const survivors = await fusionEvidence({ bytes, config, notes, needed: legal.length > 0 });
+  const cutPoints = legal.map((cut, index) => describeCut({ ...cut, index }, types, survivors));
+  const outputs = model.outputs.flatMap((output) => types.get(output.name) ?? []);
+
+  const measurer = createMeasurer({ model, bytes, config, feeds, types, cutPoints, outputs });
+  return {
+    loaded: {
+      ...measurer,
+      extract: (range, path) => extractTo(path, extractSubModel(model, range, types), types),
+    },
+    description: {
+      model: { name: request.modelName ?? nameOfFile(request.path), sha256: sha256Of(file) },
+      layers: model.layers.length,
+      inputs: [...feeds].map(([name, tensor]) => infoOf(name, tensor)),
+      outputs,
+      cutPoints,
+      environment: describeEnvironment(config),
+      notes,
+    },
+  };
+}
+
+function withExternalData(
+  model: OnnxModel,
+  path: string,
+  file: Uint8Array,
+  config: ChildConfig,
+): OnnxModel {
+  return inlineExternalData(model, externalReader(path, config.modelBytesMax - file.byteLength));
+}
+
+/** Binds the inputs and runs the model; what fails on an assumed axis is told as that. */
+async function runOnce(
+  model: OnnxModel,
+  context: {
+    candidates: readonly CutPoint[];
+    bindings: readonly InputBinding[];
+    config: ChildConfig;
+  },
+): Promise<{ feeds: Tensors; run: RunTypes; notes: string[] }> {
+  const { config } = context;
+  const { tensors: feeds, assumed } = bindInputs(model.inputs, context.bindings, config.inputSeed);
+  const wanted = [...new Set(context.candidates.flatMap((cut) => cut.tensors))];
+  const notes = assumed.map(
+    ({ input, axis }) => `axis ${axis} of input ${printable(input)} was not bound; it has length 1`,
+  );
+  const run = await learnTypes(model, {
+    feeds,
+    wanted,
+    config,
+    explainRefusal: (cause) => unboundError(assumed, cause),
+  });
+  for (const name of run.otherOutputs) {
+    notes.push(`output ${printable(name)} is no tensor; it is neither compared nor sent`);
+  }
+  return { feeds, run, notes };
+}
+
+async function fusionEvidence(context: {
+  bytes: Uint8Array;
+  config: ChildConfig;
+  notes: string[];
+  needed: boolean;
+}): Promise<ReadonlySet<string> | undefined> {
+  if (!context.needed) return undefined;
+  try {
+    return await tensorsAfterFusion(context.bytes, context.config);
+  } catch (error) {
+    const reason = printable(errorMessage(error));
+    context.notes.push(`no evidence of what ONNX Runtime fuses, so no cut is marked: ${reason}`);
+    return undefined;
+  }
+}
+
+function describeCut(
+  cut: CutPoint,
+  types: ReadonlyMap<string, TensorInfo>,
+  survivors: ReadonlySet<string> | undefined,
+): CutPointInfo {
+  return {
+    index: cut.index,
+    afterLayer: cut.afterLayer,
+    tensors: cut.tensors.flatMap((name) => types.get(name) ?? []),
+    fused: survivors !== undefined && cut.tensors.some((name) => !survivors.has(name)),
+  };
+}
+
+function extractTo(
+  path: string,
+  part: { bytes: Uint8Array; inputs: readonly string[]; outputs: readonly string[] },
+  types: ReadonlyMap<string, TensorInfo>,
+): Extracted {
+  try {
+    writeAtomically(path, part.bytes);
+  } catch (cause) {
+    throw new AppError("STORE_WRITE_FAILED", `cannot write ${path}: ${errorMessage(cause)}`, {
+      cause,
+    });
+  }
+  const infos = (names: readonly string[]): TensorInfo[] =>
+    names.flatMap((name) => types.get(name) ?? []);
+  return {
+    sha256: sha256Of(part.bytes),
+    bytes: part.bytes.byteLength,
+    inputs: infos(part.inputs),
+    outputs: infos(part.outputs),
+  };
+}
+
+function describeEnvironment(config: ChildConfig): OpenedModel["environment"] {
+  const cores = cpus();
+  return {
+    cpuModel: cores[0]?.model.trim() ?? "unknown",
+    logicalCores: Math.max(cores.length, 1),
+    threads: config.threads,
+    onnxruntimeVersion: env.versions.node ?? env.versions.common,
+    nodeVersion: process.version,
+    platform: `${process.platform}-${process.arch}`,
+    provider: config.executionProviders.join(","),
+  };
+}
+
+function nameOfFile(path: string): string {
+  const name = basename(path, extname(path)).slice(0, MODEL_NAME_CHARACTERS_MAX);
+  return name === "" ? "model" : name;
+}

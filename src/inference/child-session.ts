@@ -1,0 +1,97 @@
+import { InferenceSession } from "onnxruntime-node";
+import { AppError, errorMessage } from "../core/index.js";
+import type { Tensors } from "./child-tensors.js";
+import type { ChildConfig } from "./messages.js";
+
+/** The JavaScript binding keeps outputs in plain objects, in which this name cannot be a key. */
+const UNFETCHABLE_NAME = "__proto__";
+
+export interface SessionOptions {
+  /** `disabled` runs the graph as it stands in the file; `all` is what a user gets. */
+  optimisation: "disabled" | "extended" | "all";
+  /** Where ONNX Runtime writes what its optimiser made of the graph. */
+  optimisedModelPath?: string;
+}
+
+/** A loaded graph. */
+export interface Session {
+  /** Outputs that can be fetched: tensors of a type JavaScript can hold. */
+  readonly tensorOutputs: readonly string[];
+  readonly otherOutputs: readonly string[];
+  /** Fetches the named outputs. @throws AppError INFERENCE_FAILED */
+  run(feeds: Tensors, outputs: readonly string[]): Promise<Tensors>;
+  release(): Promise<void>;
+}
+
+/** @throws AppError INFERENCE_FAILED */
+export async function openSession(
+  model: Uint8Array,
+  config: ChildConfig,
+  options: SessionOptions,
+): Promise<Session> {
+  const session = await InferenceSession.create(model, sessionOptions(config, options)).catch(
+    (cause: unknown) => {
+      throw refusal("load", cause);
+    },
+  );
+  const outputs = session.outputMetadata;
+  const isFetchable = (output: { name: string; isTensor: boolean }): boolean =>
+    output.isTensor && output.name !== UNFETCHABLE_NAME;
+  return {
+    tensorOutputs: outputs.filter(isFetchable).map((output) => output.name),
+    otherOutputs: outputs.filter((output) => !isFetchable(output)).map((output) => output.name),
+    async run(feeds, names) {
+      // `fromEntries` defines own properties, so no name can reach a prototype.
+      const wanted = Object.fromEntries(
+        session.inputNames.flatMap((name) => {
+          const tensor = feeds.get(name);
+          return tensor === undefined ? [] : [[name, tensor]];
+        }),
+      );
+      const fetched = await session.run(wanted, names).catch((cause: unknown) => {
+        throw refusal("run", cause);
+      });
+      return new Map(Object.entries(fetched)) as Tensors;
+    },
+    release: () => session.release(),
+  };
+}
+
+function sessionOptions(
+  config: ChildConfig,
+  options: SessionOptions,
+): InferenceSession.SessionOptions {
+  return {
+    executionProviders: config.executionProviders,
+    // Never the default: it pins one spinning thread to each core.
+    intraOpNumThreads: config.threads,
+    interOpNumThreads: 1,
+    executionMode: "sequential",
+    graphOptimizationLevel: options.optimisation,
+    logSeverityLevel: 3,
+    ...(options.optimisedModelPath === undefined
+      ? {}
+      : { optimizedModelFilePath: options.optimisedModelPath }),
+    extra: {
+      session: {
+        intra_op: { allow_spinning: "0" },
+        ...(options.optimisedModelPath === undefined ? {} : DISCARD_WEIGHTS),
+      },
+    },
+  };
+}
+
+/** The name under which the optimised model's weights are written; see `child-fusion.ts`. */
+export const DISCARDED_WEIGHTS_FILE = "weights";
+const DISCARD_WEIGHTS = {
+  optimized_model_external_initializers_file_name: DISCARDED_WEIGHTS_FILE,
+  optimized_model_external_initializers_min_size_in_bytes: "1024",
+};
+
+function refusal(stage: "load" | "run", cause: unknown): AppError {
+  return new AppError(
+    "INFERENCE_FAILED",
+    `ONNX Runtime cannot ${stage} the model: ${errorMessage(cause)}`,
+    { cause },
+  );
+}

@@ -1,0 +1,77 @@
+import { rmSync } from "node:fs";
+import { Worker } from "node:worker_threads";
+import { type ErrorCode, errorMessage, isAppError, printable } from "../core/index.js";
+import { parseJson, parseValue } from "../protocol/index.js";
+import { type LoadedModel, openModel } from "./child-model.js";
+import {
+  type ChildConfig,
+  childConfigSchema,
+  type RequestBody,
+  requestSchema,
+} from "./messages.js";
+
+/**
+ * The process that runs ONNX Runtime, and the only place where it is loaded: `run` and `create`
+ * block the thread they are called on, and hostile models hang, exhaust memory or crash.
+ */
+const MESSAGE_CHARACTERS_MAX = 2_000;
+
+function main(): void {
+  const config = parseJson(process.argv[2] ?? "", childConfigSchema);
+  if (!config.ok) throw new Error(`started without a valid configuration: ${config.message}`);
+  outliveSignalsButNotTheParent(config.value);
+
+  let loaded: LoadedModel | undefined;
+  const handle = async (body: RequestBody): Promise<unknown> => {
+    if (body.kind === "open") {
+      const opened = await openModel(body, config.value);
+      loaded = opened.loaded;
+      return opened.description;
+    }
+    if (loaded === undefined) throw new Error(`${body.kind} before open`);
+    switch (body.kind) {
+      case "measure":
+        return loaded.measure(body.target, body.repeat);
+      case "compare":
+        return loaded.compare();
+      case "extract":
+        return loaded.extract(body.range, body.path);
+    }
+  };
+  process.on("message", (message) => void answer(message, handle));
+  process.send?.({ type: "ready" });
+}
+
+async function answer(
+  message: unknown,
+  handle: (body: RequestBody) => Promise<unknown>,
+): Promise<void> {
+  const request = parseValue(message, requestSchema);
+  if (!request.ok) throw new Error(`request: ${request.message}`);
+  const { id, body } = request.value;
+  try {
+    process.send?.({ type: "result", id, value: await handle(body) });
+  } catch (error) {
+    const code: ErrorCode = isAppError(error) ? error.code : "INTERNAL";
+    const text = printable(errorMessage(error), MESSAGE_CHARACTERS_MAX);
+    process.send?.({ type: "failure", id, code, message: text });
+  }
+}
+
+/**
+ * Ctrl-C reaches the whole process group, but the parent decides and names the cause. A parent
+ * that was killed cannot: then the channel closes, or, in mid-run, the watchdog thread sees it.
+ */
+function outliveSignalsButNotTheParent(config: ChildConfig): void {
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => undefined);
+  process.on("disconnect", () => {
+    rmSync(config.temporaryDirectory, { recursive: true, force: true });
+    process.kill(process.pid, "SIGKILL");
+  });
+  new Worker(new URL("./child-watchdog.js", import.meta.url), {
+    workerData: { parentPid: process.ppid, temporaryDirectory: config.temporaryDirectory },
+    resourceLimits: { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 2 },
+  }).unref();
+}
+
+main();

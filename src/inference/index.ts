@@ -1,0 +1,13 @@
+export type {
+  Compared,
+  Extracted,
+  LayerRange,
+  Measured,
+  MeasureTarget,
+  OpenedModel,
+  OpenRequest,
+  Repeat,
+} from "./messages.js";
+export { type InferenceOptions, inferenceOptionsSchema } from "./options.js";
+export { type ModelWorker, startModelWorker } from "./worker.js";
+export type { WorkerDeps } from "./worker-process.js";

@@ -1,0 +1,108 @@
+import { z } from "zod";
+import { ERROR_CODES, type ErrorCode } from "../core/index.js";
+import {
+  cutPointSchema,
+  environmentSchema,
+  equalitySchema,
+  inputBindingSchema,
+  modelRefSchema,
+  sha256Schema,
+  tensorInfoSchema,
+} from "../protocol/index.js";
+
+/** What the child is told once, as JSON in its only argument. */
+export const childConfigSchema = z.strictObject({
+  threads: z.number().int().positive(),
+  executionProviders: z.array(z.string()).min(1),
+  modelBytesMax: z.number().int().positive(),
+  inputSeed: z.number().int().nonnegative(),
+  relativeTolerance: z.number().nonnegative(),
+  /** Private to this child; its parent removes it. */
+  temporaryDirectory: z.string().min(1),
+});
+export type ChildConfig = z.infer<typeof childConfigSchema>;
+
+const rangeSchema = z.strictObject({
+  firstLayer: z.number().int().nonnegative(),
+  /** Inclusive. */
+  lastLayer: z.number().int().nonnegative(),
+});
+export type LayerRange = z.infer<typeof rangeSchema>;
+
+const targetSchema = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("whole") }),
+  rangeSchema.extend({ kind: z.literal("range") }),
+]);
+/** What is measured: the whole model, or its layers from first to last. */
+export type MeasureTarget = z.infer<typeof targetSchema>;
+
+const repeatSchema = z.strictObject({
+  warmups: z.number().int().nonnegative(),
+  repeats: z.number().int().positive(),
+  /** No further repeat starts after this time, warm-ups counted; one always runs. */
+  budgetMs: z.number().positive(),
+});
+export type Repeat = z.infer<typeof repeatSchema>;
+
+export const requestBodySchema = z.discriminatedUnion("kind", [
+  z.strictObject({
+    kind: z.literal("open"),
+    path: z.string().min(1),
+    modelName: z.string().min(1).max(200).optional(),
+    inputs: z.array(inputBindingSchema),
+    maxCutTensors: z.number().int().positive(),
+  }),
+  z.strictObject({ kind: z.literal("measure"), target: targetSchema, repeat: repeatSchema }),
+  z.strictObject({ kind: z.literal("compare") }),
+  z.strictObject({ kind: z.literal("extract"), range: rangeSchema, path: z.string().min(1) }),
+]);
+export type RequestBody = z.infer<typeof requestBodySchema>;
+export type OpenRequest = Omit<Extract<RequestBody, { kind: "open" }>, "kind">;
+
+export const requestSchema = z.strictObject({
+  id: z.number().int().nonnegative(),
+  body: requestBodySchema,
+});
+
+export const openedModelSchema = z.strictObject({
+  model: modelRefSchema,
+  layers: z.number().int().positive(),
+  inputs: z.array(tensorInfoSchema),
+  /** Outputs that are tensors; others are named in `notes`. */
+  outputs: z.array(tensorInfoSchema),
+  cutPoints: z.array(cutPointSchema),
+  environment: environmentSchema.omit({ emulatedSlowdown: true }),
+  /** What was assumed or left out, in plain words. */
+  notes: z.array(z.string()),
+});
+export type OpenedModel = z.infer<typeof openedModelSchema>;
+
+export const measuredSchema = z.strictObject({
+  samplesMs: z.array(z.number().nonnegative()).min(1),
+  outputs: z.array(tensorInfoSchema),
+});
+export type Measured = z.infer<typeof measuredSchema>;
+
+export const comparedSchema = equalitySchema;
+export type Compared = z.infer<typeof comparedSchema>;
+
+export const extractedSchema = z.strictObject({
+  sha256: sha256Schema,
+  bytes: z.number().int().nonnegative(),
+  inputs: z.array(tensorInfoSchema),
+  outputs: z.array(tensorInfoSchema),
+});
+export type Extracted = z.infer<typeof extractedSchema>;
+
+export const responseSchema = z.discriminatedUnion("type", [
+  /** ONNX Runtime is loaded; sent once. */
+  z.strictObject({ type: z.literal("ready") }),
+  z.strictObject({ type: z.literal("result"), id: z.number().int(), value: z.unknown() }),
+  z.strictObject({
+    type: z.literal("failure"),
+    id: z.number().int(),
+    code: z.enum(Object.keys(ERROR_CODES) as [ErrorCode, ...ErrorCode[]]),
+    message: z.string(),
+  }),
+]);
+export type Response = z.infer<typeof responseSchema>;
