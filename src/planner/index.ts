@@ -1,0 +1,19 @@
+export {
+  type Constraints,
+  type CostModel,
+  constraintsSchema,
+  costModelSchema,
+  type NodeConstraints,
+  SCISSION_COST_MODEL,
+  type TierConstraints,
+} from "./options.js";
+export type {
+  Assignment,
+  PlannedHop,
+  PlannedPartition,
+  PlanningBlock,
+  PlanningLink,
+  PlanningNode,
+  PlanningProblem,
+  RankedPlan,
+} from "./problem.js";
