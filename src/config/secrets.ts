@@ -1,0 +1,42 @@
+import { open } from "node:fs/promises";
+import { resolve } from "node:path";
+import { errorMessage } from "../core/index.js";
+import type { Finding, Path } from "./problem.js";
+
+const FILE_BYTES_MAX = 65_536;
+const OTHERS_CAN_READ = 0o004;
+
+export interface FileContents {
+  text: string | undefined;
+  errors: Finding[];
+  warnings: Finding[];
+}
+
+/**
+ * Text of a file that the configuration names, without its last line break. A secret which every
+ * user of the machine can read is a warning; a file that cannot be read is an error.
+ */
+export async function readNamedFile(
+  directory: string,
+  name: string | undefined,
+  place: { path: Path; secret: boolean },
+): Promise<FileContents> {
+  if (name === undefined) return { text: undefined, errors: [], warnings: [] };
+  const { path } = place;
+  try {
+    const file = await open(resolve(directory, name), "r");
+    try {
+      const { mode, size } = await file.stat();
+      if (size > FILE_BYTES_MAX) throw new Error(`it has more than ${FILE_BYTES_MAX} bytes`);
+      const text = (await file.readFile("utf8")).replace(/\r?\n$/, "");
+      const isOpen = place.secret && (mode & OTHERS_CAN_READ) !== 0;
+      const message = `every user of this machine can read ${name}; chmod o= ${name}`;
+      return { text, errors: [], warnings: isOpen ? [{ path, at: "value", message }] : [] };
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    const message = `cannot read the file: ${errorMessage(error)}`;
+    return { text: undefined, errors: [{ path, at: "value", message }], warnings: [] };
+  }
+}
