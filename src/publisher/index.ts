@@ -14,3 +14,4 @@ export {
   type PublisherOptions,
   publisherOptionsSchema,
 } from "./options.js";
+export { startPublisher } from "./server.js";

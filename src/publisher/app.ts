@@ -1,0 +1,122 @@
+import { type Context, Hono } from "hono";
+import { z } from "zod";
+import { nameSchema, sha256Schema, UPDATES_PATH } from "../protocol/index.js";
+import { errorResponse } from "./answers.js";
+import { serveArtifact } from "./artifacts.js";
+import type { ArtifactRequest, PublisherDeps } from "./contract.js";
+import { PAGE_SECURITY_POLICY, statusPage } from "./page.js";
+import { matchesEtag } from "./ranges.js";
+import type { UpdateStream } from "./stream.js";
+
+const decisionsQuerySchema = z.object({
+  pipeline: nameSchema.optional(),
+  limit: z.coerce.number().int().min(1).max(1_000).default(100),
+});
+
+/** Every route but the WebSocket upgrade. */
+export function createApp(stream: UpdateStream, deps: PublisherDeps): Hono {
+  const app = new Hono();
+  app.use(async (context, next) => {
+    await next();
+    context.res.headers.set("X-Content-Type-Options", "nosniff");
+  });
+  addHealthRoutes(app, deps);
+  addApiRoutes(app, stream, deps);
+  addArtifactRoutes(app, deps);
+  app.get("/", async (context) => {
+    const page = await statusPage(deps.api.status());
+    return context.html(page, 200, { "Content-Security-Policy": PAGE_SECURITY_POLICY });
+  });
+  app.notFound((context) => {
+    if (context.req.method !== "GET" && context.req.method !== "HEAD") {
+      const answer = errorResponse(405, "METHOD_NOT_ALLOWED", "only GET and HEAD are served");
+      answer.headers.set("Allow", "GET, HEAD");
+      return answer;
+    }
+    return errorResponse(404, "NOT_FOUND", "nothing is served at this path");
+  });
+  app.onError((error, context) => {
+    deps.log.error({ err: error, path: context.req.path }, "request failed");
+    return errorResponse(500, "INTERNAL", "the daemon failed to answer; its log says why");
+  });
+  return app;
+}
+
+function addHealthRoutes(app: Hono, deps: PublisherDeps): void {
+  const { api, metrics } = deps;
+  app.get("/healthz", (context) => context.json({ status: "ok" }));
+  app.get("/readyz", (context) => {
+    const problems = api.problems();
+    const ready = problems.length === 0;
+    return context.json({ ready, problems }, ready ? 200 : 503);
+  });
+  app.get("/metrics", async (context) =>
+    context.body(await metrics.render(), 200, { "Content-Type": metrics.contentType }),
+  );
+}
+
+function addApiRoutes(app: Hono, stream: UpdateStream, deps: PublisherDeps): void {
+  const { api } = deps;
+  app.get("/api/v1/status", (context) => context.json(api.status()));
+  app.get("/api/v1/pipelines", (context) => context.json({ pipelines: api.status().pipelines }));
+  app.get("/api/v1/pipelines/:name/plan", (context) => servePlan(context, stream));
+  app.get("/api/v1/decisions", (context) => {
+    const query = decisionsQuerySchema.safeParse(context.req.query());
+    if (!query.success) {
+      return errorResponse(400, "BAD_QUERY", "use ?pipeline=NAME and ?limit=1…1000");
+    }
+    const { pipeline, limit } = query.data;
+    const decisions = api
+      .decisions()
+      .filter((decision) => pipeline === undefined || decision.pipeline === pipeline);
+    return context.json({ decisions: decisions.slice(0, limit) });
+  });
+  app.get(UPDATES_PATH, () => {
+    const answer = errorResponse(426, "UPGRADE_REQUIRED", "this is a WebSocket");
+    answer.headers.set("Upgrade", "websocket");
+    return answer;
+  });
+}
+
+/** The same document as on the update stream; its ETag is unique for ever. */
+function servePlan(context: Context, stream: UpdateStream): Response {
+  const name = context.req.param("name");
+  const plan = stream.current()?.plans.find((each) => each.pipeline === name);
+  if (plan === undefined) {
+    return errorResponse(404, "NOT_FOUND", "no pipeline of this name has a plan");
+  }
+  const etag = `"${plan.epoch}.${plan.revision}"`;
+  const headers = { ETag: etag, "Cache-Control": "no-cache" };
+  if (matchesEtag(context.req.header("If-None-Match"), etag)) {
+    return new Response(null, { status: 304, headers });
+  }
+  return new Response(stream.frames.planText(plan), {
+    headers: { ...headers, "Content-Type": "application/json" },
+  });
+}
+
+function addArtifactRoutes(app: Hono, deps: PublisherDeps): void {
+  const serve = (context: Context, request: ArtifactRequest, sha256: string) => {
+    const path = deps.api.artifactPath(request);
+    if (path === undefined) {
+      return errorResponse(404, "NOT_FOUND", "no model or partition of this SHA-256");
+    }
+    return serveArtifact(context, { path, sha256 });
+  };
+  app.get("/api/v1/models/:model", (context) => {
+    const model = sha256Schema.safeParse(context.req.param("model"));
+    if (!model.success) return errorResponse(404, "NOT_FOUND", "models are named by SHA-256");
+    return serve(context, { kind: "model", modelSha256: model.data }, model.data);
+  });
+  app.get("/api/v1/models/:model/partitions/:file", (context) => {
+    const model = sha256Schema.safeParse(context.req.param("model"));
+    const file = context.req.param("file");
+    const partition = sha256Schema.safeParse(file.replace(/\.onnx$/, ""));
+    if (!model.success || !partition.success || !file.endsWith(".onnx")) {
+      return errorResponse(404, "NOT_FOUND", "partitions are named <SHA-256>.onnx");
+    }
+    const partitionSha256 = partition.data;
+    const request = { kind: "partition", modelSha256: model.data, partitionSha256 } as const;
+    return serve(context, request, partitionSha256);
+  });
+}

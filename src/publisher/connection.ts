@@ -1,0 +1,268 @@
+import type { RawData, WebSocket } from "ws";
+import type { Clock, Logger } from "../core/index.js";
+import { CLOSE_CODES, clientMessageSchema, parseJson } from "../protocol/index.js";
+import type { ClientMessage } from "../protocol/index.js";
+import type {
+  CloseCause,
+  PublisherEvent,
+  Rejection,
+  Snapshot,
+  SubscriberInfo,
+} from "./contract.js";
+import type { FrameCache } from "./frames.js";
+import type { StreamOptions } from "./options.js";
+import {
+  answered,
+  begin,
+  createSession,
+  flushed,
+  nextContent,
+  plansOf,
+  type Session,
+  visibleRevisions,
+} from "./session.js";
+
+const NORMAL_CLOSURE = 1000;
+const GOING_AWAY = 1001;
+/** What a close frame has room for. */
+const CLOSE_REASON_BYTES_MAX = 123;
+const MISSED_PONGS_MAX = 2;
+const RATE_WINDOW_MS = 1_000;
+
+const CODE_OF_CAUSE: Record<CloseCause, number> = {
+  client: NORMAL_CLOSURE,
+  "hello-timeout": CLOSE_CODES.helloTimeout,
+  "protocol-error": CLOSE_CODES.protocolError,
+  "too-slow": CLOSE_CODES.tooSlow,
+  silent: CLOSE_CODES.tooSlow,
+  stopping: GOING_AWAY,
+};
+
+export interface ConnectionContext {
+  readonly options: StreamOptions;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly frames: FrameCache;
+  /** The newest offer; undefined before the first. */
+  current(): Snapshot | undefined;
+  onEvent(event: PublisherEvent): void;
+  onReject(rejection: Rejection): void;
+  onClosed(connection: Connection): void;
+}
+
+/**
+ * One client's socket. It holds no timer of its own: the owner calls `check` a few times per second.
+ * At most one write is outstanding, so a client that does not read costs one frame of memory.
+ */
+export class Connection {
+  readonly #socket: WebSocket;
+  readonly #context: ConnectionContext;
+  readonly #openedMs: number;
+  #session: Session | undefined;
+  /** Since when the socket has not taken the last write. */
+  #writingSinceMs: number | undefined;
+  /** Since when a runtime owes an answer. */
+  #sentMs = 0;
+  #heartbeatMs: number;
+  #pingMs: number;
+  #missedPongs = 0;
+  #rateWindowMs = 0;
+  #messagesInWindow = 0;
+  #closing: { cause: CloseCause; sinceMs: number } | undefined;
+
+  constructor(socket: WebSocket, context: ConnectionContext) {
+    this.#socket = socket;
+    this.#context = context;
+    this.#openedMs = context.clock.monotonicMs();
+    this.#heartbeatMs = this.#openedMs;
+    this.#pingMs = this.#openedMs;
+    socket.on("message", (data, isBinary) => this.#receive(data, isBinary));
+    socket.on("pong", () => {
+      this.#missedPongs = 0;
+    });
+    // ws closes after an error by itself, with 1007 or 1009 where the client is at fault.
+    socket.on("error", () => {
+      this.#closing ??= { cause: "protocol-error", sinceMs: context.clock.monotonicMs() };
+    });
+    socket.on("close", () => {
+      context.onEvent({ kind: "connection-closed", cause: this.#closing?.cause ?? "client" });
+      context.onClosed(this);
+    });
+  }
+
+  /** Undefined until the client has subscribed. */
+  get info(): SubscriberInfo | undefined {
+    if (this.#session === undefined) return undefined;
+    const { role, node, held } = this.#session;
+    return { role, node, revisions: held };
+  }
+
+  /** Sends what the client lacks of the newest snapshot, unless it is busy with an earlier frame. */
+  pump(): void {
+    const { frames, clock } = this.#context;
+    const snapshot = this.#context.current();
+    const session = this.#session;
+    if (snapshot === undefined || session === undefined) return;
+    if (this.#closing !== undefined || this.#writingSinceMs !== undefined) return;
+    const content = nextContent(session, snapshot);
+    if (content === undefined) return;
+    const frame = frames.frame(snapshot, content);
+    this.#session = begin(session, content, { nonce: frame.nonce, epoch: snapshot.epoch });
+    this.#sentMs = clock.monotonicMs();
+    this.#write(frame.bytes, () => {
+      if (this.#session !== undefined) this.#session = flushed(this.#session);
+    });
+    this.#context.onEvent({ kind: "frame-sent", type: content.kind });
+  }
+
+  /** Enforces every deadline and sends pings and heartbeats that are due. */
+  check(): void {
+    const { clock, options } = this.#context;
+    const nowMs = clock.monotonicMs();
+    if (this.#closing !== undefined) {
+      const overdue = nowMs - this.#closing.sinceMs >= options.closeGraceSeconds * 1_000;
+      if (overdue) this.#socket.terminate();
+      return;
+    }
+    const verdict = this.#overdue(nowMs);
+    if (verdict !== undefined) {
+      this.close(verdict.cause, verdict.reason);
+      return;
+    }
+    this.#pingWhenDue(nowMs);
+    this.#heartbeatWhenDue(nowMs);
+  }
+
+  close(cause: CloseCause, reason: string): void {
+    if (this.#closing !== undefined) return;
+    this.#closing = { cause, sinceMs: this.#context.clock.monotonicMs() };
+    this.#socket.close(CODE_OF_CAUSE[cause], closeReason(reason));
+  }
+
+  terminate(): void {
+    this.#socket.terminate();
+  }
+
+  #overdue(nowMs: number): { cause: CloseCause; reason: string } | undefined {
+    const { options } = this.#context;
+    if (this.#session === undefined) {
+      return nowMs - this.#openedMs >= options.helloTimeoutSeconds * 1_000
+        ? { cause: "hello-timeout", reason: "no subscribe message" }
+        : undefined;
+    }
+    const since = this.#writingSinceMs;
+    if (since !== undefined && nowMs - since >= options.flushTimeoutSeconds * 1_000) {
+      return { cause: "too-slow", reason: "does not read what it is sent" };
+    }
+    const { role, inFlight } = this.#session;
+    const owesAnswer =
+      role === "runtime" && inFlight !== undefined && inFlight.answer === undefined;
+    if (owesAnswer && nowMs - this.#sentMs >= options.ackTimeoutSeconds * 1_000) {
+      return { cause: "too-slow", reason: "no answer to an update" };
+    }
+    if (this.#missedPongs >= MISSED_PONGS_MAX && nowMs - this.#pingMs >= this.#pingPeriodMs) {
+      return { cause: "silent", reason: "pings unanswered" };
+    }
+    return undefined;
+  }
+
+  get #pingPeriodMs(): number {
+    return this.#context.options.pingSeconds * 1_000;
+  }
+
+  #pingWhenDue(nowMs: number): void {
+    if (nowMs - this.#pingMs < this.#pingPeriodMs) return;
+    this.#pingMs = nowMs;
+    this.#missedPongs += 1;
+    this.#socket.ping();
+  }
+
+  #heartbeatWhenDue(nowMs: number): void {
+    const { options, frames } = this.#context;
+    const snapshot = this.#context.current();
+    if (this.#session === undefined || snapshot === undefined) return;
+    if (nowMs - this.#heartbeatMs < options.heartbeatSeconds * 1_000) return;
+    // A frame that is still being written is a sign of life itself.
+    if (this.#writingSinceMs !== undefined) return;
+    this.#heartbeatMs = nowMs;
+    this.#write(
+      frames.heartbeat(snapshot, visibleRevisions(this.#session, snapshot)),
+      () => undefined,
+    );
+    this.#context.onEvent({ kind: "frame-sent", type: "heartbeat" });
+  }
+
+  #write(bytes: Buffer, onTaken: () => void): void {
+    this.#writingSinceMs = this.#context.clock.monotonicMs();
+    this.#socket.send(bytes, { binary: false }, (error) => {
+      // After an error the close event follows; there is nothing left to send to.
+      if (error instanceof Error) return;
+      this.#writingSinceMs = undefined;
+      onTaken();
+      this.pump();
+    });
+  }
+
+  #receive(data: RawData, isBinary: boolean): void {
+    if (this.#closing !== undefined) return;
+    const problem = this.#accept(data, isBinary);
+    if (problem === undefined) return;
+    this.#context.log.debug({ problem }, "client broke the protocol");
+    this.close("protocol-error", problem);
+  }
+
+  /** Returns what is wrong with the message; undefined where nothing is. */
+  #accept(data: RawData, isBinary: boolean): string | undefined {
+    if (this.#exceedsRate()) return "too many messages in one second";
+    if (isBinary) return "binary messages are not part of this protocol";
+    const parsed = parseJson(textOf(data), clientMessageSchema);
+    return parsed.ok ? this.#handle(parsed.value) : parsed.message;
+  }
+
+  #handle(message: ClientMessage): string | undefined {
+    if (message.type === "subscribe") {
+      if (this.#session !== undefined) return "subscribed already";
+      this.#session = createSession(message);
+      this.pump();
+      return undefined;
+    }
+    const session = this.#session;
+    if (session === undefined) return "subscribe first";
+    const result = answered(session, message);
+    this.#context.onEvent({ kind: "answer", result: result.stale ? "stale" : message.type });
+    if (result.stale) return undefined;
+    this.#session = result.session;
+    if (message.type === "reject") this.#reportRejection(session, message.reason);
+    this.pump();
+    return undefined;
+  }
+
+  #reportRejection(session: Session, reason: string): void {
+    const plans = session.inFlight === undefined ? [] : plansOf(session.inFlight.content);
+    this.#context.onReject({
+      node: session.node,
+      revisions: new Map(plans.map((plan) => [plan.pipeline, plan.revision])),
+      reason,
+    });
+  }
+
+  #exceedsRate(): boolean {
+    const nowMs = this.#context.clock.monotonicMs();
+    if (nowMs - this.#rateWindowMs >= RATE_WINDOW_MS) {
+      this.#rateWindowMs = nowMs;
+      this.#messagesInWindow = 0;
+    }
+    this.#messagesInWindow += 1;
+    return this.#messagesInWindow > this.#context.options.messagesPerSecondMax;
+  }
+}
+
+function textOf(data: RawData): string {
+  if (Array.isArray(data)) return Buffer.concat(data).toString("utf8");
+  return Buffer.isBuffer(data) ? data.toString("utf8") : Buffer.from(data).toString("utf8");
+}
+
+/** Cut to fit, and ASCII, since it may quote what the client sent. */
+function closeReason(text: string): string {
+  return text.replace(/[^ -~]/g, "?").slice(0, CLOSE_REASON_BYTES_MAX);
+}

@@ -1,0 +1,72 @@
+import { html } from "hono/html";
+import type { Status } from "../protocol/index.js";
+
+type Html = ReturnType<typeof html>;
+
+const REFRESH_SECONDS = 5;
+/** The page runs no script and loads nothing; names from models and nodes are escaped by `html`. */
+export const PAGE_SECURITY_POLICY =
+  "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/** The status as a plain page that reloads itself. */
+export function statusPage(status: Status): Html {
+  return html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="refresh" content="${REFRESH_SECONDS}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>scissiond ${status.node}</title>
+<style>
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; color-scheme: light dark; }
+table { border-collapse: collapse; width: 100%; margin: 0 0 1.5rem; }
+th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #8884; vertical-align: top; }
+</style>
+</head>
+<body>
+<h1>scissiond on ${status.node}</h1>
+<p>${status.ready ? "Ready" : "Not ready"}, version ${status.version}, site ${status.site}, ${status.subscribers} subscribers.</p>
+${status.problems.length === 0 ? "" : html`<ul>${status.problems.map((problem) => html`<li>${problem}</li>`)}</ul>`}
+${table("Pipelines", ["pipeline", "revision", "plan", "predicted", "last decision"], status.pipelines.map(pipelineRow))}
+${table("Nodes", ["node", "tier", "hardware class", "state"], status.nodes.map(nodeRow))}
+${table("Links", ["link", "round trip", "bandwidth", "age"], status.links.map(linkRow))}
+</body>
+</html>`;
+}
+
+function table(title: string, headings: readonly string[], rows: readonly string[][]): Html {
+  return html`<h2>${title}</h2>
+<table>
+<thead><tr>${headings.map((heading) => html`<th scope="col">${heading}</th>`)}</tr></thead>
+<tbody>${rows.map((row) => html`<tr>${row.map((cell) => html`<td>${cell}</td>`)}</tr>`)}</tbody>
+</table>`;
+}
+
+function pipelineRow({ name, plan, lastDecision }: Status["pipelines"][number]): string[] {
+  const summary = lastDecision?.summary ?? "";
+  if (plan === null) return [name, "", "none yet", "", summary];
+  const stages = plan.partitions
+    .map((partition) => `${partition.node}: layers ${partition.firstLayer}–${partition.lastLayer}`)
+    .join(" → ");
+  const latency = `${plan.predictedLatencyMs.toFixed(1)} ms`;
+  return [name, String(plan.revision), stages, latency, summary];
+}
+
+function nodeRow(node: Status["nodes"][number]): string[] {
+  const emulated = node.emulatedSlowdown === 1 ? "" : `, slowed down ${node.emulatedSlowdown}×`;
+  return [
+    node.name,
+    node.tier,
+    node.hardwareClass,
+    (node.online ? "online" : "offline") + emulated,
+  ];
+}
+
+function linkRow(link: Status["links"][number]): string[] {
+  return [
+    `${link.from} → ${link.to}`,
+    link.rttMs === null ? "unknown" : `${link.rttMs.toFixed(1)} ms`,
+    link.bandwidthMbps === null ? "unknown" : `${link.bandwidthMbps.toFixed(1)} Mbit/s`,
+    `${Math.round(link.ageSeconds)} s${link.stale ? ", stale" : ""}`,
+  ];
+}

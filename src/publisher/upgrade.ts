@@ -1,0 +1,118 @@
+import { type IncomingMessage, STATUS_CODES } from "node:http";
+import { isIP } from "node:net";
+import type { Duplex } from "node:stream";
+import { UPDATES_PATH, UPDATES_SUBPROTOCOL } from "../protocol/index.js";
+import type { RefusalCause } from "./contract.js";
+import type { PublisherOptions } from "./options.js";
+
+export interface Refusal {
+  kind: "refused";
+  cause: RefusalCause;
+  status: number;
+  code: string;
+  message: string;
+}
+
+/** `leave` gives the place back; call it once, when the socket has closed. */
+export type Admission = { kind: "admitted"; leave: () => void } | Refusal;
+
+/** Decides who may open the update stream, before a WebSocket exists. */
+export interface Gate {
+  admit(request: IncomingMessage): Admission;
+  stopping(): Refusal;
+}
+
+export function createGate(options: PublisherOptions): Gate {
+  const { subscribersMax, subscribersPerAddressMax } = options.stream;
+  const countByAddress = new Map<string, number>();
+  let total = 0;
+
+  function leave(address: string): void {
+    total -= 1;
+    const left = (countByAddress.get(address) ?? 1) - 1;
+    if (left === 0) countByAddress.delete(address);
+    else countByAddress.set(address, left);
+  }
+
+  return {
+    admit(request) {
+      const refusal = wrongRequest(request) ?? wrongOrigin(request, options);
+      if (refusal !== undefined) return refusal;
+      if (total >= subscribersMax) {
+        return refused("too-many", 503, `all ${subscribersMax} places are taken; try later`);
+      }
+      const address = request.socket.remoteAddress ?? "";
+      const count = countByAddress.get(address) ?? 0;
+      if (count >= subscribersPerAddressMax) {
+        const message = `${subscribersPerAddressMax} connections from this address already`;
+        return refused("too-many-from-address", 429, message);
+      }
+      total += 1;
+      countByAddress.set(address, count + 1);
+      return { kind: "admitted", leave: () => leave(address) };
+    },
+    stopping: () => refused("too-many", 503, "the daemon is stopping"),
+  };
+}
+
+/** Answers an upgrade with an HTTP error and closes the socket. */
+export function refuse(socket: Duplex, refusal: Refusal): void {
+  const body = JSON.stringify({ error: { code: refusal.code, message: refusal.message } });
+  const head = [
+    `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status] ?? ""}`,
+    "Connection: close",
+    "Content-Type: application/json",
+    `Content-Length: ${Buffer.byteLength(body)}`,
+  ];
+  // The peer may be gone already; a failed answer to a refused client concerns nobody.
+  socket.on("error", () => undefined);
+  socket.once("finish", () => socket.destroy());
+  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
+}
+
+function wrongRequest(request: IncomingMessage): Refusal | undefined {
+  if (pathOf(request) !== UPDATES_PATH) {
+    return refused("wrong-path", 404, `the update stream is at ${UPDATES_PATH}`);
+  }
+  if (request.headers.upgrade?.toLowerCase() !== "websocket") {
+    return refused("bad-handshake", 400, "only upgrades to websocket are served here");
+  }
+  // ws accepts a client that offers no subprotocol at all, so it is checked here.
+  const offered = request.headers["sec-websocket-protocol"] ?? "";
+  if (!offered.split(",").some((protocol) => protocol.trim() === UPDATES_SUBPROTOCOL)) {
+    return refused("wrong-subprotocol", 400, `offer the subprotocol ${UPDATES_SUBPROTOCOL}`);
+  }
+  return undefined;
+}
+
+/** Only browsers send an Origin. Their pages must come from this server or be named in the options. */
+function wrongOrigin(request: IncomingMessage, options: PublisherOptions): Refusal | undefined {
+  const { origin, host } = request.headers;
+  if (origin === undefined) return undefined;
+  const url = URL.canParse(origin) ? new URL(origin) : undefined;
+  if (url !== undefined) {
+    const allowed = options.allowedOrigins.some((each) => new URL(each).origin === url.origin);
+    if (allowed || (url.host === host && isOwnName(url.hostname, options))) return undefined;
+  }
+  return refused("origin", 403, "pages of this origin may not open the update stream");
+}
+
+/** A foreign name that merely resolves to this machine (DNS rebinding) is not this server. */
+function isOwnName(hostname: string, options: PublisherOptions): boolean {
+  const address = hostname.replace(/^\[|\]$/g, "");
+  return address === "localhost" || address === options.host || isIP(address) !== 0;
+}
+
+function pathOf(request: IncomingMessage): string {
+  return (request.url ?? "").split("?", 1)[0] ?? "";
+}
+
+function refused(cause: RefusalCause, status: number, message: string): Refusal {
+  return {
+    kind: "refused",
+    cause,
+    status,
+    code: cause.replaceAll("-", "_").toUpperCase(),
+    message,
+  };
+}
