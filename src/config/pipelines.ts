@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { type DriftOptions, driftOptionsSchema } from "../drift/options.js";
+import { constraintsSchema, costModelSchema } from "../planner/options.js";
 import { nameSchema } from "../protocol/index.js";
 import { overridesOf } from "./overrides.js";
 
@@ -34,21 +35,10 @@ export const pipelineSchema = z.strictObject({
   devices: deviceSelectorSchema.describe(
     "Devices at which the input arises: a list of names, or {names: pattern, hardwareClass: class}.",
   ),
-  costModel: z
-    .strictObject({
-      rttFactor: z
-        .number()
-        .min(0)
-        .max(10)
-        .default(0.5)
-        .describe("Part of the round-trip time a hop costs. Scission's own model has 1."),
-      returnResult: z
-        .boolean()
-        .default(true)
-        .describe("Whether the result travels back to the device. Scission's own model: false."),
-    })
+  constraints: constraintsSchema
     .prefault({})
-    .describe("How the time of a hop is predicted."),
+    .describe("What a plan must respect. Without any, the fastest plan wins."),
+  costModel: costModelSchema.prefault({}).describe("How the time of a hop is predicted."),
   thresholds: overridesOf<DriftOptions>(driftOptionsSchema).describe(
     "Thresholds of this pipeline that differ from the ones under thresholds.",
   ),

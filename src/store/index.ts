@@ -5,6 +5,7 @@ export {
   storeStateSchema,
   withBenchmark,
   withDecision,
+  withLinks,
   withPipeline,
   withProfile,
 } from "./state.js";

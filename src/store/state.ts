@@ -91,6 +91,11 @@ export function withBenchmark(
   return { ...state, lastBenchmarks: [...others, benchmark] };
 }
 
+/** With these as the last known links. */
+export function withLinks(state: StoreState, links: StoreState["links"]): StoreState {
+  return { ...state, links };
+}
+
 /** The newest records that the limits allow. Lists are in order of arrival: the wall clock may jump. */
 export function withinLimits(state: StoreState, limits: StoreOptions): StoreState {
   return {
