@@ -1,10 +1,12 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from "commander";
+import { benchCommand } from "./bench.js";
+import { inspectCommand } from "./inspect.js";
 import { describeFailure, EXIT_CODES, exitCodeOf, type Terminal } from "./terminal.js";
 import { VERSION } from "./version.js";
 
 /** Every command is a function of the terminal, in a file of its own. */
-const COMMANDS: readonly ((terminal: Terminal) => Command)[] = [];
+const COMMANDS: readonly ((terminal: Terminal) => Command)[] = [inspectCommand, benchCommand];
 
 function openTerminal(signal: AbortSignal): Terminal {
   return {

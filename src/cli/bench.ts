@@ -1,0 +1,164 @@
+import { hostname } from "node:os";
+import { Command, Option } from "commander";
+import {
+  type BenchmarkOptions,
+  benchmarkModel,
+  benchmarkOptionsSchema,
+} from "../benchmark/index.js";
+import { AppError, printable, silentLogger, systemClock } from "../core/index.js";
+import { type InputBinding, type Profile, TIERS, type Tier } from "../protocol/index.js";
+import { collectInputBinding, INPUT_SYNTAX } from "./input-binding.js";
+import { describeTensor } from "./inspect.js";
+import { decimalNumber, wholeNumber } from "./number-option.js";
+import { createProgressBar } from "./progress-bar.js";
+import { formatBytes, formatMs, renderTable } from "./table.js";
+import type { Terminal } from "./terminal.js";
+
+interface BenchFlags {
+  json: boolean;
+  input: InputBinding[];
+  tier: Tier;
+  node?: string;
+  hardwareClass?: string;
+  modelName?: string;
+  timeout?: number;
+  warmups?: number;
+  repeats?: number;
+  threads?: number;
+  maxCutTensors?: number;
+  cutInsideFusions: boolean;
+  slowdown: number;
+}
+
+const EXAMPLES = `
+Examples:
+  scissiond bench resnet50.onnx
+  scissiond bench resnet50.onnx --tier device --node camera-7 --json > device.json
+  scissiond bench silero.onnx --input 'input=1x576' --input 'sr=:16000' --timeout 60
+
+Times are medians. The command fails when the chained blocks do not compute what the model computes.
+`;
+
+export function benchCommand(terminal: Terminal): Command {
+  return new Command("bench")
+    .description("Times each block of a model on this machine, and checks the split.")
+    .argument("<model>", "path of an ONNX file")
+    .option("--json", "print one JSON document: a profile, as `scissiond plan` reads it", false)
+    .addOption(new Option("--tier <tier>", "tier of this node").choices([...TIERS]).default("edge"))
+    .option("--node <name>", "name of this node (default: the host's)")
+    .option("--hardware-class <name>", "class of equal machines (default: the node's name)")
+    .option("--model-name <name>", "name of the model in the profile (default: the file's)")
+    .option(
+      `--input <${INPUT_SYNTAX}>`,
+      "shape and fill of an input; may be given for each input",
+      collectInputBinding,
+      [],
+    )
+    .option(
+      "--timeout <seconds>",
+      "bounds the whole command",
+      decimalNumber({ min: 0.001, max: 86_400 }),
+    )
+    .option("--warmups <n>", "untimed runs of each block", wholeNumber({ min: 0, max: 1_000 }))
+    .option("--repeats <n>", "timed runs of each block", wholeNumber({ min: 1, max: 10_000 }))
+    .option("--threads <n>", "threads of one inference", wholeNumber({ min: 1, max: 1_024 }))
+    .option(
+      "--max-cut-tensors <n>",
+      "most tensors that may cross one cut (default 1)",
+      wholeNumber({ min: 1, max: 64 }),
+    )
+    .option("--cut-inside-fusions", "also cut where ONNX Runtime fuses layers", false)
+    .option(
+      "--slowdown <factor>",
+      "multiplies every time, to stand for a slower node; recorded",
+      decimalNumber({ min: 0.001, max: 1_000_000 }),
+      1,
+    )
+    .addHelpText("after", EXAMPLES)
+    .action((model: string, flags: BenchFlags) => bench(terminal, model, flags));
+}
+
+async function bench(terminal: Terminal, path: string, flags: BenchFlags): Promise<void> {
+  const name = flags.node ?? hostNodeName();
+  const bar = createProgressBar(terminal, systemClock);
+  const profile = await benchmarkModel(
+    {
+      path,
+      modelName: flags.modelName,
+      node: { tier: flags.tier, name, hardwareClass: flags.hardwareClass ?? name },
+      inputs: flags.input,
+      emulatedSlowdown: flags.slowdown,
+    },
+    optionsOf(flags),
+    {
+      log: silentLogger,
+      clock: systemClock,
+      signal: terminal.signal,
+      onProgress: (progress) => bar.show(progress),
+      onNote: (note) => terminal.err(`note: ${note}\n`),
+    },
+  ).finally(() => bar.clear());
+  terminal.out(flags.json ? `${JSON.stringify(profile)}\n` : describeProfile(profile));
+  if (!profile.equality.ok) throw notEqualError(profile);
+}
+
+function optionsOf(flags: BenchFlags): BenchmarkOptions {
+  const { warmups, repeats, maxCutTensors, cutInsideFusions, threads, timeout } = flags;
+  const given = {
+    warmups,
+    repeats,
+    maxCutTensors,
+    cutInsideFusions,
+    timeoutMs: timeout === undefined ? undefined : Math.ceil(timeout * 1_000),
+    inference: { threads },
+  };
+  return benchmarkOptionsSchema.parse(given);
+}
+
+/** The host's name as a name of ours: lower-case letters, digits and hyphens. */
+function hostNodeName(): string {
+  const name = hostname()
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, "-")
+    .replaceAll(/^-+|-+$/g, "")
+    .slice(0, 63);
+  return name === "" ? "node" : name;
+}
+
+function describeProfile(profile: Profile): string {
+  const { node, environment, blocks, equality } = profile;
+  const sumMs = blocks.reduce((sum, block) => sum + block.medianMs, 0);
+  const slowdown =
+    environment.emulatedSlowdown === 1
+      ? ""
+      : `, times multiplied by ${environment.emulatedSlowdown} (emulated)`;
+  const rows = blocks.map((block) => [
+    String(block.index),
+    `${block.firstLayer}–${block.lastLayer}`,
+    formatMs(block.medianMs),
+    formatMs(block.spreadMs),
+    formatBytes(block.outputBytes),
+    block.cutTensors.map(describeTensor).join(", "),
+  ]);
+  const header = ["block", "layers", "median", "spread", "output", "tensors"];
+  const right = new Set(["block", "layers", "median", "spread", "output"]);
+  const verdict = equality.ok
+    ? `the chained blocks compute what the model computes (largest relative difference ${equality.maxRelativeError.toExponential(1)})`
+    : "THE CHAINED BLOCKS DO NOT COMPUTE WHAT THE MODEL COMPUTES";
+  return [
+    `${printable(profile.model.name)}  sha256 ${profile.model.sha256}`,
+    `on ${node.name} (${node.tier}): ${environment.cpuModel}, ${environment.threads} of ${environment.logicalCores} cores, ONNX Runtime ${environment.onnxruntimeVersion} ${environment.provider}${slowdown}`,
+    `whole model ${formatMs(profile.wholeMs)}; ${blocks.length} blocks sum to ${formatMs(sumMs)}; input ${formatBytes(profile.inputBytes)}`,
+    ...(blocks.length === 1 ? ["This model cannot be split here: it is one block."] : []),
+    "",
+    renderTable(header, rows, right) + verdict,
+    "",
+  ].join("\n");
+}
+
+function notEqualError(profile: Profile): AppError {
+  return new AppError(
+    "MODEL_NOT_EQUAL",
+    `the chained blocks of ${printable(profile.model.name)} differ from the whole model by up to ${profile.equality.maxAbsoluteError} (relative ${profile.equality.maxRelativeError}); do not split it`,
+  );
+}
