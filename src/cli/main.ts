@@ -4,6 +4,7 @@ import { benchCommand } from "./bench.js";
 import { inspectCommand } from "./inspect.js";
 import { describeFailure, EXIT_CODES, exitCodeOf, type Terminal } from "./terminal.js";
 import { VERSION } from "./version.js";
+import { zooCommand } from "./zoo.js";
 
 /** Every command is a function of the terminal, in a file of its own. */
 const COMMANDS: readonly ((terminal: Terminal) => Command)[] = [inspectCommand, benchCommand];

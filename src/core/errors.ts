@@ -8,8 +8,7 @@ export const ERROR_CODES = {
   MODEL_INPUT_UNBOUND: "An input has an axis of unknown length that no option binds.",
   MODEL_INPUT_INVALID:
     "A binding names an input the model lacks, or gives it a shape or value it cannot take.",
-  MODEL_UNSTABLE:
-    "The model computes something else each time, so its split cannot be checked.",
+  MODEL_UNSTABLE: "The model computes something else each time, so its split cannot be checked.",
   MODEL_NOT_EQUAL: "The chain of all blocks does not compute what the whole model computes.",
   INFERENCE_FAILED: "ONNX Runtime refused to load or to run the model.",
   INFERENCE_TIMEOUT: "A model did not answer within its time limit and was stopped.",
@@ -24,6 +23,7 @@ export const ERROR_CODES = {
   COMMAND_TIMEOUT: "A node did not answer a command in time.",
   STORE_WRITE_FAILED: "The state file could not be written; the last good plan stays in force.",
   STORE_LOCKED: "Another daemon uses this state directory.",
+  FILE_UNWRITABLE: "A file that a command was asked for could not be written.",
   LISTEN_FAILED: "A port could not be opened.",
   LISTEN_UNPROTECTED: "The daemon refuses to listen beyond loopback without being told so.",
   STREAM_PROTOCOL: "The other side of the update stream broke the protocol.",
