@@ -7,7 +7,11 @@ import { VERSION } from "./version.js";
 import { zooCommand } from "./zoo.js";
 
 /** Every command is a function of the terminal, in a file of its own. */
-const COMMANDS: readonly ((terminal: Terminal) => Command)[] = [inspectCommand, benchCommand];
+const COMMANDS: readonly ((terminal: Terminal) => Command)[] = [
+  inspectCommand,
+  benchCommand,
+  zooCommand,
+];
 
 function openTerminal(signal: AbortSignal): Terminal {
   return {
