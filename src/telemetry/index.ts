@@ -1,3 +1,6 @@
+export { type Broker, startBroker } from "./broker.js";
+export type { CallOptions, CommandHandler } from "./commands.js";
+export type { LinkEvent } from "./intake.js";
 export {
   type BrokerOptions,
   brokerOptionsSchema,
@@ -10,3 +13,19 @@ export {
   probeOptionsSchema,
   probeServerOptionsSchema,
 } from "./options.js";
+export { type ProbeDeps, type ProbeResult, probeLink } from "./probe.js";
+export { type ProbeServer, startProbeServer } from "./probe-server.js";
+export {
+  type LinkProber,
+  type LinkProberDeps,
+  type LinkProberSetup,
+  startLinkProber,
+} from "./prober.js";
+export { REJECTION_CAUSES, type RejectionCause } from "./rejections.js";
+export {
+  connectTelemetry,
+  type Telemetry,
+  type TelemetryDeps,
+  type TelemetryHandlers,
+  type TelemetrySession,
+} from "./telemetry.js";

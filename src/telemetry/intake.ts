@@ -1,0 +1,198 @@
+import type { z } from "zod";
+import type { Clock } from "../core/index.js";
+import {
+  type LinkReport,
+  linkReportSchema,
+  type NodeState,
+  nodeStateSchema,
+  type Profile,
+  parseJson,
+  profileSchema,
+} from "../protocol/index.js";
+import type { MqttOptions } from "./options.js";
+import { observePresence, type Presence } from "./presence.js";
+import { type Bucket, LatestPerKey, type Rate, takeTokens } from "./rate.js";
+import type { RejectionCause, Rejections } from "./rejections.js";
+import { formatTopic, type Topic } from "./topics.js";
+
+/** A link report has a handful of numbers; what is longer is not one. */
+const LINK_BYTES_MAX = 4_096;
+/** Profiles are rare and costly to read. */
+const PROFILE_RATE: Rate = { perSecond: 1, burst: 5 };
+
+/** A link report that passed every check. */
+export interface LinkEvent {
+  from: string;
+  to: string;
+  report: LinkReport;
+  /** Unix milliseconds of the arrival. */
+  receivedAtMs: number;
+  /** Monotonic milliseconds of the measurement, as far as `at` tells: for ages and windows. */
+  measuredMonotonicMs: number;
+}
+
+export interface IntakeHandlers {
+  onNodeState?(state: NodeState): void;
+  /** The node's retained state was cleared. */
+  onNodeGone?(node: string): void;
+  onLink?(event: LinkEvent): void;
+  onProfile?(profile: Profile): void;
+  /** Where given, messages about other nodes are dropped and counted. */
+  knowsNode?(node: string): boolean;
+}
+
+interface IntakeDeps {
+  clock: Clock;
+  rejections: Rejections;
+  handlers: IntakeHandlers;
+  /** A node has started anew: what the earlier boot was doing is gone. */
+  onRestart(node: string): void;
+}
+
+export interface Message {
+  topic: string;
+  payload: Uint8Array;
+  retained: boolean;
+}
+
+/** Bytes of a message as text. */
+export function payloadText(payload: Uint8Array): string {
+  return Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString("utf8");
+}
+
+/** Turns untrusted states, link reports and profiles into checked events, at a bounded rate. */
+export class Intake {
+  readonly #site: string;
+  readonly #limits: MqttOptions["limits"];
+  readonly #deps: IntakeDeps;
+  readonly #links: LatestPerKey<LinkEvent>;
+  readonly #presence = new Map<string, Presence>();
+  readonly #profileBuckets = new Map<string, Bucket>();
+
+  constructor(site: string, limits: MqttOptions["limits"], deps: IntakeDeps) {
+    this.#site = site;
+    this.#limits = limits;
+    this.#deps = deps;
+    const rate = { perSecond: limits.linkReportsPerSecond, burst: limits.linkReportsBurst };
+    this.#links = new LatestPerKey({ rate, keysMax: limits.linksMax }, deps.clock, (event) =>
+      deps.handlers.onLink?.(event),
+    );
+  }
+
+  stop(): void {
+    this.#links.stop();
+  }
+
+  state(topic: Topic & { kind: "state" }, message: Message): void {
+    if (!this.#knows(message, topic.node)) return;
+    if (message.payload.byteLength === 0) {
+      this.#presence.delete(topic.node);
+      this.#deps.handlers.onNodeGone?.(topic.node);
+      return;
+    }
+    const state = this.#parse(message, nodeStateSchema, this.#limits.payloadBytesMax);
+    if (state === undefined) return;
+    if (state.node !== topic.node) {
+      this.#reject("mismatch", message, `the state is of ${state.node}`);
+      return;
+    }
+    const known = this.#presence.get(state.node);
+    if (known === undefined && this.#presence.size >= this.#limits.linksMax) {
+      this.#reject("too-many", message, "more nodes than limits.linksMax");
+      return;
+    }
+    const { presence, verdict } = observePresence(known, state);
+    this.#presence.set(state.node, presence);
+    if (verdict === "old-will") {
+      this.#reject("old-will", message, "the will of an earlier boot");
+      return;
+    }
+    if (verdict === "restarted") this.#deps.onRestart(state.node);
+    this.#deps.handlers.onNodeState?.(state);
+  }
+
+  link(topic: Topic & { kind: "link" }, message: Message): void {
+    const { clock } = this.#deps;
+    if (message.retained) {
+      this.#reject(
+        "retained",
+        message,
+        "link reports are not retained: the value may be of any age",
+      );
+      return;
+    }
+    if (!this.#knows(message, topic.from) || !this.#knows(message, topic.to)) return;
+    const report = this.#parse(message, linkReportSchema, LINK_BYTES_MAX);
+    if (report === undefined) return;
+    const receivedAtMs = clock.nowMs();
+    const ageMs = receivedAtMs - (report.at ?? receivedAtMs);
+    if (ageMs > this.#limits.maxAgeSeconds * 1_000) {
+      this.#reject("too-old", message, `measured ${ageMs} ms ago`);
+      return;
+    }
+    if (-ageMs > this.#limits.futureToleranceSeconds * 1_000) {
+      this.#reject("future", message, `measured ${-ageMs} ms from now`);
+      return;
+    }
+    const measuredMonotonicMs = clock.monotonicMs() - Math.max(0, ageMs);
+    const { from, to } = topic;
+    const verdict = this.#links.offer(`${from}/${to}`, {
+      from,
+      to,
+      report,
+      receivedAtMs,
+      measuredMonotonicMs,
+    });
+    if (verdict === "replaced") this.#reject("rate", message, "a newer report took its place");
+    if (verdict === "full") this.#reject("too-many", message, "more links than limits.linksMax");
+  }
+
+  profile(topic: Topic & { kind: "profile" }, message: Message): void {
+    if (!this.#knows(message, topic.node) || message.payload.byteLength === 0) return;
+    if (!this.#takeProfileToken(topic, message)) return;
+    const profile = this.#parse(message, profileSchema, this.#limits.profileBytesMax);
+    if (profile === undefined) return;
+    if (profile.node.name !== topic.node || profile.model.sha256 !== topic.modelSha256) {
+      this.#reject("mismatch", message, "the profile is of another node or model");
+      return;
+    }
+    this.#deps.handlers.onProfile?.(profile);
+  }
+
+  #takeProfileToken(topic: Topic, message: Message): boolean {
+    const key = formatTopic(this.#site, topic);
+    const known = this.#profileBuckets.get(key);
+    if (known === undefined && this.#profileBuckets.size >= this.#limits.linksMax) {
+      this.#reject("too-many", message, "more profiles than limits.linksMax");
+      return false;
+    }
+    const { bucket, taken } = takeTokens(known, PROFILE_RATE, {
+      nowMs: this.#deps.clock.monotonicMs(),
+      count: 1,
+    });
+    this.#profileBuckets.set(key, bucket);
+    if (!taken) this.#reject("rate", message, "profiles arrive too fast");
+    return taken;
+  }
+
+  #knows(message: Message, node: string): boolean {
+    if (this.#deps.handlers.knowsNode?.(node) !== false) return true;
+    this.#reject("unknown-node", message, `no node is called ${node}`);
+    return false;
+  }
+
+  #parse<T>(message: Message, schema: z.ZodType<T>, bytesMax: number): T | undefined {
+    if (message.payload.byteLength > bytesMax) {
+      this.#reject("too-large", message, `${message.payload.byteLength} bytes`);
+      return undefined;
+    }
+    const parsed = parseJson(payloadText(message.payload), schema);
+    if (parsed.ok) return parsed.value;
+    this.#reject("malformed", message, parsed.message);
+    return undefined;
+  }
+
+  #reject(cause: RejectionCause, message: Message, detail: string): void {
+    this.#deps.rejections.add(cause, message.topic, detail);
+  }
+}
