@@ -43,6 +43,8 @@ export const benchmarkOptionsSchema = z.strictObject({
     .describe(
       "Also cut where ONNX Runtime fuses layers. Such a cut is legal but only costs time, as a rule.",
     ),
-  inference: inferenceOptionsSchema.prefault({}),
+  inference: inferenceOptionsSchema
+    .prefault({})
+    .describe("The child process in which ONNX Runtime runs."),
 });
 export type BenchmarkOptions = z.infer<typeof benchmarkOptionsSchema>;

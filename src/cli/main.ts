@@ -2,6 +2,8 @@
 import { Command, CommanderError } from "commander";
 import { benchCommand } from "./bench.js";
 import { inspectCommand } from "./inspect.js";
+import { checkCommand } from "./check.js";
+import { schemaCommand } from "./schema.js";
 import { describeFailure, EXIT_CODES, exitCodeOf, type Terminal } from "./terminal.js";
 import { VERSION } from "./version.js";
 import { zooCommand } from "./zoo.js";

@@ -16,6 +16,7 @@ interface Described {
   properties?: Readonly<Record<string, Described>>;
   required?: readonly string[];
   minimum?: number;
+  exclusiveMinimum?: number;
   maximum?: number;
 }
 
@@ -89,13 +90,20 @@ function typeOf(schema: Described): string {
   if (schema.enum !== undefined) return schema.enum.map((word) => `\`${word}\``).join(", ");
   if (schema.type === "array") return `list of ${typeOf(schema.items ?? {})}`;
   if (schema.type === "object") return "section";
-  const { minimum, maximum } = schema;
+  return (schema.type ?? "any") + rangeOf(schema);
+}
+
+/** zod bounds every integer by what a double holds exactly; such a bound says nothing. */
+function rangeOf({ minimum, exclusiveMinimum, maximum }: Described): string {
   const low = minimum !== undefined && minimum > Number.MIN_SAFE_INTEGER ? minimum : undefined;
   const high = maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER ? maximum : undefined;
-  const name = schema.type ?? "any";
-  if (low !== undefined && high !== undefined) return `${name}, ${low} to ${high}`;
-  if (low !== undefined) return `${name}, at least ${low}`;
-  return high === undefined ? name : `${name}, at most ${high}`;
+  if (low !== undefined && high !== undefined) return `, ${low} to ${high}`;
+  const bounds = [
+    ...(exclusiveMinimum === undefined ? [] : [`above ${exclusiveMinimum}`]),
+    ...(low === undefined ? [] : [`at least ${low}`]),
+    ...(high === undefined ? [] : [`at most ${high}`]),
+  ];
+  return bounds.map((bound) => `, ${bound}`).join("");
 }
 
 function defaultOf({ type, default: fallback }: Described): string {
