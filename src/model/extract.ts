@@ -1,0 +1,181 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { AppError } from "../core/index.js";
+import type { TensorInfo } from "../protocol/index.js";
+import { lastUsesOf } from "./cuts.js";
+import { quoted } from "./layers.js";
+import type { OnnxModel } from "./parse.js";
+import {
+  type GraphProto,
+  GraphProtoSchema,
+  ModelProtoSchema,
+  type ValueInfoProto,
+  ValueInfoProtoSchema,
+} from "./proto/onnx_pb.js";
+import { sparseName } from "./scope.js";
+import { isOtherThanTensor, readValueInfo, writeValueInfo } from "./value-info.js";
+
+/** Layers from first to last, both included. */
+export interface LayerRange {
+  firstLayer: number;
+  lastLayer: number;
+}
+
+export interface SubModel {
+  bytes: Uint8Array;
+  /** What must be fed: inputs of the model first, then what earlier layers compute. */
+  inputs: readonly string[];
+  /** What later layers need, then outputs of the model. */
+  outputs: readonly string[];
+}
+
+/**
+ * The layers of `range` as a model of their own; the same arguments give the same bytes. Layers
+ * that no output depends on are left out, constants are copied to where they are needed, and the
+ * model's constant outputs and inputs that are outputs belong to the sub-model of the last layer.
+ * @param types dtype and shape of tensors that cross into or out of the range; where the file
+ * itself declares a type that does not contradict them, that one is kept
+ * @throws AppError MODEL_UNSUPPORTED when a tensor that crosses in has no known type, or when
+ * nothing in the range is needed | MODEL_TOO_LARGE beyond 2 GiB
+ */
+export function extractSubModel(
+  model: OnnxModel,
+  range: LayerRange,
+  types: ReadonlyMap<string, TensorInfo>,
+): SubModel {
+  const borders = bordersOf(model, range);
+  if (borders.outputs.length === 0) {
+    throw new AppError(
+      "MODEL_UNSUPPORTED",
+      `layers ${range.firstLayer} to ${range.lastLayer} compute nothing that the rest of the model needs`,
+    );
+  }
+  const declared = declaredTypes(model.graph);
+  const typeOf = (name: string): ValueInfoProto => describe(name, declared, types.get(name));
+  const untyped = borders.inputs.find((name) => typeOf(name).type === undefined);
+  if (untyped !== undefined) {
+    throw new AppError("MODEL_UNSUPPORTED", `the type of tensor ${quoted(untyped)} is not known`);
+  }
+  const graph = subGraph(model, borders, typeOf);
+  const bytes = toBinary(ModelProtoSchema, create(ModelProtoSchema, { ...model.proto, graph }));
+  return { bytes, inputs: borders.inputs, outputs: borders.outputs };
+}
+
+interface Borders {
+  inputs: string[];
+  outputs: string[];
+  /** Layers to copy, constant ones included. */
+  layers: ReadonlySet<number>;
+}
+
+function bordersOf(model: OnnxModel, range: LayerRange): Borders {
+  const lastUses = lastUsesOf(model);
+  const modelOutputs = new Set(model.outputs.map((output) => output.name));
+  const isLast = range.lastLayer === model.layers.length - 1;
+  const kept = new Set<number>();
+  const produced = new Set<string>();
+  const read = new Set<string>();
+  const carried: string[] = [];
+  for (const layer of model.layers.slice(range.firstLayer, range.lastLayer + 1)) {
+    if (!model.contributing.has(layer.index)) continue;
+    kept.add(layer.index);
+    for (const name of layer.inputs) if (!produced.has(name)) read.add(name);
+    for (const name of layer.outputs) {
+      produced.add(name);
+      const isNeededLater = (lastUses.get(name) ?? -1) > range.lastLayer;
+      if (isNeededLater && !modelOutputs.has(name)) carried.push(name);
+    }
+  }
+  const isPassedOn = (name: string): boolean =>
+    isLast && (model.constants.has(name) || model.inputs.some((input) => input.name === name));
+  const results = [...modelOutputs].filter((name) => produced.has(name) || isPassedOn(name));
+  for (const name of results) if (!produced.has(name)) read.add(name);
+  addConstantLayers(model, read, kept);
+  const inputs = orderedInputs(model, read);
+  return { inputs, outputs: [...carried, ...results], layers: kept };
+}
+
+/** Adds the layers that compute the constants in `read`, and to `read` what those layers read. */
+function addConstantLayers(model: OnnxModel, read: Set<string>, kept: Set<number>): void {
+  const producers = new Map<string, number>();
+  for (const layer of model.layers) {
+    for (const name of layer.outputs)
+      if (model.constants.has(name)) producers.set(name, layer.index);
+  }
+  // A set that grows while it is walked yields what is added, too.
+  for (const name of read) {
+    const layer = model.layers[producers.get(name) ?? -1];
+    if (layer === undefined || kept.has(layer.index)) continue;
+    kept.add(layer.index);
+    for (const input of layer.inputs) read.add(input);
+  }
+}
+
+function orderedInputs(model: OnnxModel, read: ReadonlySet<string>): string[] {
+  const own = model.inputs.map((input) => input.name).filter((name) => read.has(name));
+  const isOwn = new Set(own);
+  const crossing = [...read].filter((name) => !model.constants.has(name) && !isOwn.has(name));
+  return [...own, ...crossing];
+}
+
+function declaredTypes(graph: GraphProto): Map<string, ValueInfoProto> {
+  const values = [...graph.valueInfo, ...graph.output, ...graph.input];
+  return new Map(values.map((value) => [value.name ?? "", value]));
+}
+
+/** The declared type unless it is missing, vague about its rank or at odds with what was measured. */
+function describe(
+  name: string,
+  declared: ReadonlyMap<string, ValueInfoProto>,
+  measured: TensorInfo | undefined,
+): ValueInfoProto {
+  const value = declared.get(name);
+  if (measured === undefined) return value ?? create(ValueInfoProtoSchema, { name });
+  if (value === undefined || isOtherThanTensor(value.type)) return writeValueInfo(measured);
+  const { dtype, shape } = readValueInfo(value);
+  const agrees =
+    dtype === measured.dtype &&
+    shape?.length === measured.shape.length &&
+    shape.every((length, axis) => typeof length !== "number" || length === measured.shape[axis]);
+  return agrees ? value : writeValueInfo(measured);
+}
+
+function subGraph(
+  model: OnnxModel,
+  borders: Borders,
+  typeOf: (name: string) => ValueInfoProto,
+): GraphProto {
+  const { graph } = model;
+  const layers = model.layers.filter((layer) => borders.layers.has(layer.index));
+  const crossing = new Set([...borders.inputs, ...borders.outputs]);
+  const present = new Set(crossing);
+  for (const layer of layers) {
+    for (const name of [...layer.inputs, ...layer.outputs]) present.add(name);
+  }
+  const isPresent = (named: { name?: string | undefined }): boolean =>
+    present.has(named.name ?? "");
+  const initializer = graph.initializer.filter(isPresent);
+  const sparseInitializer = graph.sparseInitializer.filter((sparse) =>
+    present.has(sparseName(sparse)),
+  );
+  const initialized = new Set([
+    ...initializer.map((tensor) => tensor.name ?? ""),
+    ...sparseInitializer.map(sparseName),
+  ]);
+  // Before IR version 4 an initializer must be listed as an input; later that marks a default.
+  const defaults = graph.input.filter((input) => initialized.has(input.name ?? ""));
+  return create(GraphProtoSchema, {
+    ...graph,
+    node: layers.flatMap((layer) => model.nodes[layer.index] ?? []),
+    initializer,
+    sparseInitializer,
+    input: [...borders.inputs.map(typeOf), ...defaults],
+    output: borders.outputs.map(typeOf),
+    valueInfo: graph.valueInfo.filter(
+      (value) =>
+        isPresent(value) && !crossing.has(value.name ?? "") && !initialized.has(value.name ?? ""),
+    ),
+    quantizationAnnotation: graph.quantizationAnnotation.filter((annotation) =>
+      present.has(annotation.tensorName ?? ""),
+    ),
+  });
+}

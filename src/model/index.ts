@@ -1,0 +1,13 @@
+export { type Block, blocksOf, type CutPoint, findCutPoints } from "./cuts.js";
+export { inlineExternalData, type ReadExternal } from "./external-data.js";
+export { extractSubModel, type LayerRange, type SubModel } from "./extract.js";
+export { withExtraOutputs } from "./extra-outputs.js";
+export type { Layer } from "./layers.js";
+export {
+  type CutOptions,
+  cutOptionsSchema,
+  type ModelLimits,
+  modelLimitsSchema,
+} from "./options.js";
+export { type OnnxModel, parseModel } from "./parse.js";
+export type { ValueInfo } from "./value-info.js";

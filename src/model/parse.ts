@@ -1,0 +1,132 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import { AppError, errorMessage } from "../core/index.js";
+import { findConstants } from "./constants.js";
+import { externalLocations } from "./external-location.js";
+import { invalid, type Layer, orderLayers, quoted } from "./layers.js";
+import { findNonTensors } from "./non-tensors.js";
+import { type ModelLimits, modelLimitsSchema } from "./options.js";
+import {
+  type GraphProto,
+  type ModelProto,
+  ModelProtoSchema,
+  type NodeProto,
+} from "./proto/onnx_pb.js";
+import { initializerNames } from "./scope.js";
+import { recogniseForeignFile } from "./sniff.js";
+import { readValueInfo, type ValueInfo } from "./value-info.js";
+import { guardWireFormat } from "./wire.js";
+
+/** A decoded and checked model. Its weights are views on the bytes it was parsed from. */
+export interface OnnxModel {
+  readonly layers: readonly Layer[];
+  /** What must be fed: initializers that are also listed as inputs are not among them. */
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly ValueInfo[];
+  /** Files that hold weights, relative to the model's directory; empty once they are inlined. */
+  readonly externalFiles: readonly string[];
+  /** The file as decoded; read it only. */
+  readonly proto: ModelProto;
+  readonly graph: GraphProto;
+  /** The node of each layer. */
+  readonly nodes: readonly NodeProto[];
+  /** Tensors whose value no input can change; they never cross a cut. */
+  readonly constants: ReadonlySet<string>;
+  /** Values that are no tensors; they cannot cross a cut. */
+  readonly nonTensors: ReadonlySet<string>;
+  /** Layers that depend on an input and that an output depends on. The others may be left out. */
+  readonly contributing: ReadonlySet<number>;
+}
+
+/**
+ * Reads a model, bounded in memory and time whatever the bytes are.
+ * @throws AppError MODEL_UNREADABLE (not ONNX, or an invalid graph; names the node) |
+ * MODEL_TOO_LARGE (names the limit)
+ */
+export function parseModel(
+  bytes: Uint8Array,
+  limits: ModelLimits = modelLimitsSchema.parse({}),
+): OnnxModel {
+  return analyseModel(decode(bytes, limits));
+}
+
+/** What `parseModel` knows of a decoded model. */
+export function analyseModel(proto: ModelProto): OnnxModel {
+  const graph = proto.graph;
+  if (graph === undefined) throw invalid("it has no graph");
+  if (graph.output.length === 0) throw invalid("its graph has no outputs, so it computes nothing");
+  const initializers = new Set(initializerNames(graph));
+  const inputs = graph.input.map(readValueInfo).filter((input) => !initializers.has(input.name));
+  const given = new Set(initializers);
+  for (const { name } of inputs) {
+    if (given.has(name)) throw invalid(`it has two inputs with the name ${quoted(name)}`);
+    given.add(name);
+  }
+  const { layers, sorted } = orderLayers(graph.node, given);
+  const outputs = graph.output.map(readValueInfo);
+  refuseMissingOutputs(outputs, layers, given);
+  const constants = findConstants({ layers, nodes: sorted, initializers }, proto.functions);
+  return {
+    layers,
+    inputs,
+    outputs,
+    externalFiles: externalLocations(proto),
+    proto,
+    graph,
+    nodes: sorted,
+    constants,
+    nonTensors: findNonTensors(graph, sorted),
+    contributing: findContributing(layers, outputs, constants),
+  };
+}
+
+function decode(bytes: Uint8Array, limits: ModelLimits): ModelProto {
+  if (bytes.byteLength === 0) throw new AppError("MODEL_UNREADABLE", "the file is empty");
+  try {
+    guardWireFormat(bytes, limits);
+  } catch (error) {
+    const foreign = recogniseForeignFile(bytes);
+    if (foreign === undefined) throw error;
+    throw new AppError("MODEL_UNREADABLE", `not an ONNX model: ${foreign}`, { cause: error });
+  }
+  const proto = fromGuardedBytes(bytes, limits);
+  // Other formats can be well-formed protobuf by chance, but then lack what every model has.
+  if (proto.irVersion === undefined) {
+    const what = recogniseForeignFile(bytes) ?? "it names no IR version";
+    throw new AppError("MODEL_UNREADABLE", `not an ONNX model: ${what}`);
+  }
+  return proto;
+}
+
+function fromGuardedBytes(bytes: Uint8Array, limits: ModelLimits): ModelProto {
+  try {
+    return fromBinary(ModelProtoSchema, bytes, { recursionLimit: limits.messageDepthMax });
+  } catch (cause) {
+    throw new AppError("MODEL_UNREADABLE", `not an ONNX model: ${errorMessage(cause)}`, { cause });
+  }
+}
+
+function refuseMissingOutputs(
+  outputs: readonly ValueInfo[],
+  layers: readonly Layer[],
+  given: ReadonlySet<string>,
+): void {
+  const defined = new Set(layers.flatMap((layer) => layer.outputs));
+  const missing = outputs.find(({ name }) => !defined.has(name) && !given.has(name));
+  if (missing !== undefined) throw invalid(`nothing computes its output ${quoted(missing.name)}`);
+}
+
+function findContributing(
+  layers: readonly Layer[],
+  outputs: readonly ValueInfo[],
+  constants: ReadonlySet<string>,
+): Set<number> {
+  const needed = new Set(outputs.map((output) => output.name));
+  const contributing = new Set<number>();
+  for (const layer of layers.toReversed()) {
+    const isNeeded = layer.outputs.some((name) => needed.has(name) && !constants.has(name));
+    if (!isNeeded) continue;
+    contributing.add(layer.index);
+    for (const name of layer.inputs) needed.add(name);
+  }
+  return contributing;
+}
