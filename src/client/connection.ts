@@ -1,0 +1,113 @@
+import { type Clock, errorMessage } from "../core/index.js";
+import {
+  type ClientMessage,
+  CLOSE_CODES,
+  parseJson,
+  type ServerMessage,
+  serverMessageSchema,
+  UPDATES_SUBPROTOCOL,
+} from "../protocol/index.js";
+import type { ConnectionOptions } from "./options.js";
+import type { SocketFactory, SocketLike } from "./socket.js";
+
+/** How long a close may take before the socket is destroyed. */
+const CLOSE_GRACE_MS = 1_000;
+const NORMAL_CLOSURE = 1000;
+
+export interface Conversation {
+  url: string;
+  options: ConnectionOptions;
+  clock: Clock;
+  openSocket: SocketFactory;
+  /** Ends the conversation. */
+  signal: AbortSignal;
+  /** The connection is open; `send` drops what is sent after its end. */
+  onOpen(send: (message: ClientMessage) => void): void;
+  /** Returns what is wrong with the message, which ends the conversation; undefined where nothing is. */
+  onMessage(message: ServerMessage): string | undefined;
+}
+
+/**
+ * Holds one connection until it ends, and resolves with the reason in plain words; undefined where
+ * the signal ended it. Never rejects.
+ */
+export async function converse(conversation: Conversation): Promise<string | undefined> {
+  const { url, options, clock, signal } = conversation;
+  const { messageBytesMax } = options;
+  const ended = new AbortController();
+  const closed = new AbortController();
+  const outcome: { reason: string | undefined; closeCode: number } = {
+    reason: undefined,
+    closeCode: NORMAL_CLOSURE,
+  };
+  const heard = { atMs: clock.monotonicMs(), once: false };
+
+  const end = (reason: string | undefined, closeCode: number = NORMAL_CLOSURE): void => {
+    if (ended.signal.aborted) return;
+    Object.assign(outcome, { reason, closeCode });
+    ended.abort();
+  };
+  const onHeard = (): void => void Object.assign(heard, { atMs: clock.monotonicMs(), once: true });
+  const stop = (): void => end(undefined);
+  signal.addEventListener("abort", stop, { once: true });
+  if (signal.aborted) stop();
+
+  let socket: SocketLike | undefined;
+  try {
+    socket = await conversation.openSocket(url, UPDATES_SUBPROTOCOL, { messageBytesMax });
+    listen(socket, { ended: ended.signal, closed, end, heard: onHeard }, conversation);
+    while (!ended.signal.aborted) {
+      const { silenceTimeoutSeconds, connectTimeoutSeconds } = options;
+      const limitMs = (heard.once ? silenceTimeoutSeconds : connectTimeoutSeconds) * 1_000;
+      const leftMs = limitMs - (clock.monotonicMs() - heard.atMs);
+      if (leftMs <= 0) end(heard.once ? "the daemon fell silent" : "the daemon does not answer");
+      else await clock.sleep(leftMs, ended.signal);
+    }
+    socket.close(outcome.closeCode, "");
+    await clock.sleep(CLOSE_GRACE_MS, closed.signal);
+  } catch (error) {
+    end(errorMessage(error));
+  } finally {
+    signal.removeEventListener("abort", stop);
+    if (!closed.signal.aborted) socket?.terminate?.();
+  }
+  return outcome.reason;
+}
+
+interface Listening {
+  ended: AbortSignal;
+  closed: AbortController;
+  end(reason: string, closeCode?: number): void;
+  heard(): void;
+}
+
+function listen(socket: SocketLike, state: Listening, conversation: Conversation): void {
+  socket.addEventListener("open", () => {
+    if (state.ended.aborted) return;
+    conversation.onOpen((message) => {
+      if (!state.ended.aborted) socket.send(JSON.stringify(message));
+    });
+  });
+  socket.addEventListener("message", ({ data }) => {
+    if (state.ended.aborted) return;
+    state.heard();
+    const problem = receive(data, conversation);
+    if (problem !== undefined) {
+      state.end(`the daemon broke the protocol: ${problem}`, CLOSE_CODES.protocolError);
+    }
+  });
+  socket.addEventListener("error", ({ message }) => {
+    state.end(message === undefined || message === "" ? "connection failed" : message);
+  });
+  socket.addEventListener("close", ({ code, reason }) => {
+    state.closed.abort();
+    state.end(`closed by the daemon: ${code}${reason === "" ? "" : ` ${reason}`}`);
+  });
+}
+
+function receive(data: unknown, conversation: Conversation): string | undefined {
+  if (typeof data !== "string") return "a binary message";
+  if (data.length > conversation.options.messageBytesMax) return "a message beyond the size limit";
+  const parsed = parseJson(data, serverMessageSchema);
+  return parsed.ok ? conversation.onMessage(parsed.value) : parsed.message;
+}

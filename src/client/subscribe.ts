@@ -1,0 +1,215 @@
+import { AppError, type Clock, type Random, systemClock } from "../core/index.js";
+import {
+  type ClientMessage,
+  type PlanDocument,
+  parseValue,
+  type SubscribeMessage,
+  subscribeMessageSchema,
+  UPDATES_PATH,
+} from "../protocol/index.js";
+import { converse } from "./connection.js";
+import { type ConnectionOptions, connectionOptionsSchema } from "./options.js";
+import { type Change, Replica } from "./replica.js";
+import { openSocket, type SocketFactory } from "./socket.js";
+
+const REASON_CHARACTERS_MAX = 1_000;
+
+/** A change, and the way to refuse it. */
+export type Update = Change & {
+  /**
+   * For a runtime that cannot use what it was given: it keeps what it had, the daemon learns why, and
+   * `plans` of later updates are without this change. Call it before asking for the next update.
+   */
+  reject(reason: string): void;
+};
+
+export type ConnectionState =
+  | { kind: "connected" }
+  | { kind: "disconnected"; reason: string; retryInMs: number };
+
+export interface SubscribeOptions {
+  /** A runtime acknowledges each update; an observer (the default) is not waited for. */
+  role?: "runtime" | "observer";
+  /** The node that this runtime runs on. */
+  node?: string;
+  /** Absent: all. */
+  pipelines?: readonly string[];
+  /** Plans known from an earlier run; they are not sent again while they are still in force. */
+  have?: readonly PlanDocument[];
+  /** Ends the iteration. */
+  signal?: AbortSignal;
+  connection?: Partial<ConnectionOptions>;
+  onConnection?(state: ConnectionState): void;
+  clock?: Clock;
+  random?: Random;
+  openSocket?: SocketFactory;
+}
+
+/**
+ * Follows the plans of the daemon at `url` (`http://host:port`, `ws://…`), for ever: it reconnects with
+ * full jitter and takes up where it was. The first update is a snapshot; then come changes, the newest
+ * of each pipeline. A runtime acknowledges an update by asking for the next one.
+ * `break` or `signal` closes the connection. Throws USAGE at once for a wrong URL or wrong names.
+ */
+export function subscribe(url: string, options: SubscribeOptions = {}): AsyncIterable<Update> {
+  const target = updatesUrl(url);
+  const hello = parseValue(helloOf(options, undefined), subscribeMessageSchema);
+  if (!hello.ok) throw new AppError("USAGE", `cannot subscribe: ${hello.message}`);
+  const connection = connectionOptionsSchema.parse(options.connection ?? {});
+  return { [Symbol.asyncIterator]: () => follow(target, connection, options) };
+}
+
+async function* follow(
+  url: string,
+  connection: ConnectionOptions,
+  options: SubscribeOptions,
+): AsyncGenerator<Update, void, void> {
+  const stop = new AbortController();
+  const onAbort = (): void => stop.abort();
+  options.signal?.addEventListener("abort", onAbort, { once: true });
+  if (options.signal?.aborted === true) stop.abort();
+  const link = createLink(new Replica(options.have ?? []), options.role ?? "observer");
+  // A fault in here must end the iteration, not be lost.
+  const connecting = keepConnected(link, { url, connection, options, signal: stop.signal }).finally(
+    () => stop.abort(),
+  );
+  stop.signal.addEventListener("abort", () => link.wake(), { once: true });
+  try {
+    while (!stop.signal.aborted) {
+      const delivery = link.replica.take();
+      if (delivery === undefined) {
+        await link.changed();
+        continue;
+      }
+      const answer = link.answerTo(delivery.nonce);
+      if (delivery.change === undefined) {
+        answer(undefined);
+        continue;
+      }
+      let rejection: string | undefined;
+      const reject = (reason: string): void => {
+        rejection ??= reason.slice(0, REASON_CHARACTERS_MAX);
+      };
+      yield { ...delivery.change, reject };
+      if (rejection === undefined) link.replica.commit(delivery.change);
+      answer(rejection);
+    }
+  } finally {
+    stop.abort();
+    options.signal?.removeEventListener("abort", onAbort);
+    await connecting;
+  }
+}
+
+/** What the connecting side and the consuming side share. */
+interface Link {
+  readonly replica: Replica;
+  /** A new connection is open. */
+  opened(send: (message: ClientMessage) => void): void;
+  /** Answers a frame on the connection that is open now, and on no later one. */
+  answerTo(nonce: string): (rejection: string | undefined) => void;
+  /** Resolves at the next `wake`. */
+  changed(): Promise<void>;
+  wake(): void;
+}
+
+function createLink(replica: Replica, role: "runtime" | "observer"): Link {
+  let send: ((message: ClientMessage) => void) | undefined;
+  let wake = (): void => undefined;
+  return {
+    replica,
+    opened(newSend) {
+      send = newSend;
+    },
+    answerTo(nonce) {
+      const sendHere = role === "runtime" ? send : undefined;
+      return (rejection) =>
+        sendHere?.(
+          rejection === undefined
+            ? { type: "ack", nonce }
+            : { type: "reject", nonce, reason: rejection },
+        );
+    },
+    changed: () =>
+      new Promise((resolve) => {
+        wake = resolve;
+      }),
+    wake: () => wake(),
+  };
+}
+
+interface Connecting {
+  url: string;
+  connection: ConnectionOptions;
+  options: SubscribeOptions;
+  signal: AbortSignal;
+}
+
+async function keepConnected(link: Link, connecting: Connecting): Promise<void> {
+  const { url, connection, options, signal } = connecting;
+  const clock = options.clock ?? systemClock;
+  const random = options.random ?? platformRandom;
+  let failures = 0;
+  while (!signal.aborted) {
+    const startedMs = clock.monotonicMs();
+    const reason = await converse({
+      url,
+      options: connection,
+      clock,
+      openSocket: options.openSocket ?? openSocket,
+      signal,
+      onOpen(send) {
+        link.opened(send);
+        send(helloOf(options, link.replica.reconnect()));
+      },
+      onMessage(message) {
+        const problem = link.replica.receive(message);
+        if (problem !== undefined) return problem;
+        if (message.type === "snapshot") options.onConnection?.({ kind: "connected" });
+        link.wake();
+        return undefined;
+      },
+    });
+    if (reason === undefined) return;
+    // Only a connection that lasted counts as a success: one that is dropped at once must back off.
+    const lastedMs = clock.monotonicMs() - startedMs;
+    failures = lastedMs >= connection.reconnectMaxSeconds * 1_000 ? 1 : failures + 1;
+    const retryInMs = random() * waitMsMax(failures, connection);
+    options.onConnection?.({ kind: "disconnected", reason, retryInMs });
+    await clock.sleep(retryInMs, signal);
+  }
+}
+
+/** Full jitter: the wait is uniform between 0 and this. */
+function waitMsMax(failures: number, connection: ConnectionOptions): number {
+  const { reconnectMinSeconds, reconnectMaxSeconds } = connection;
+  return Math.min(reconnectMaxSeconds, reconnectMinSeconds * 2 ** (failures - 1)) * 1_000;
+}
+
+function helloOf(options: SubscribeOptions, have: SubscribeMessage["have"]): SubscribeMessage {
+  return {
+    type: "subscribe",
+    role: options.role ?? "observer",
+    ...(options.node === undefined ? {} : { node: options.node }),
+    ...(options.pipelines === undefined ? {} : { pipelines: [...options.pipelines] }),
+    ...(have === undefined ? {} : { have }),
+  };
+}
+
+function updatesUrl(text: string): string {
+  if (!URL.canParse(text)) throw new AppError("USAGE", `${text} is no URL; use http://HOST:PORT`);
+  const url = new URL(text);
+  if (!["http:", "https:", "ws:", "wss:"].includes(url.protocol)) {
+    throw new AppError("USAGE", `${text}: use http://HOST:PORT`);
+  }
+  url.protocol = url.protocol.replace("http", "ws");
+  if (url.pathname === "/") url.pathname = UPDATES_PATH;
+  url.hash = "";
+  return url.href;
+}
+
+/** Spreads reconnecting clients; both Node and browsers have it. */
+function platformRandom(): number {
+  const [word = 0] = globalThis.crypto.getRandomValues(new Uint32Array(1));
+  return word / 2 ** 32;
+}
