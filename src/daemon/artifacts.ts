@@ -1,0 +1,110 @@
+import { mkdir, readdir, rename, stat, unlink } from "node:fs/promises";
+import { join } from "node:path";
+import type { Partition, TensorInfo } from "../protocol/index.js";
+import type { ModelFile } from "./models.js";
+
+export interface LayerRange {
+  firstLayer: number;
+  lastLayer: number;
+}
+
+/** A sub-model on disk, addressed by its hash. */
+export interface Artifact {
+  sha256: string;
+  bytes: number;
+  inputs: TensorInfo[];
+  outputs: TensorInfo[];
+}
+
+type Extract = (model: ModelFile, range: LayerRange, destination: string) => Promise<Artifact>;
+
+const ARTIFACT_FILE = /^[0-9a-f]{64}\.onnx$/;
+
+/**
+ * Sub-models of published partitions: made once, kept in a bounded cache on disk, found by hash.
+ * What is named by a plan in force is never evicted.
+ */
+export class Artifacts {
+  readonly #directory: string;
+  readonly #bytesMax: number;
+  readonly #extract: Extract;
+  readonly #byRange = new Map<string, Artifact>();
+
+  private constructor(directory: string, bytesMax: number, extract: Extract) {
+    this.#directory = directory;
+    this.#bytesMax = bytesMax;
+    this.#extract = extract;
+  }
+
+  static async open(
+    options: { directory: string; bytesMax: number },
+    extract: Extract,
+  ): Promise<Artifacts> {
+    await mkdir(options.directory, { recursive: true, mode: 0o700 });
+    for (const name of await readdir(options.directory)) {
+      if (!ARTIFACT_FILE.test(name)) await unlink(join(options.directory, name));
+    }
+    return new Artifacts(options.directory, options.bytesMax, extract);
+  }
+
+  /** Partitions of a plan that survived a restart need no second extraction. */
+  remember(modelSha256: string, partition: Partition): void {
+    const { sha256, bytes } = partition.artifact;
+    const { inputs, outputs } = partition;
+    this.#byRange.set(rangeKey(modelSha256, partition), { sha256, bytes, inputs, outputs });
+  }
+
+  /** The sub-model of these layers, extracted in a child process if it is not at hand. */
+  async ensure(model: ModelFile, range: LayerRange): Promise<Artifact> {
+    const key = rangeKey(model.sha256, range);
+    const known = this.#byRange.get(key);
+    if (known !== undefined && (await exists(this.path(known.sha256)))) return known;
+
+    const name = `${range.firstLayer}-${range.lastLayer}.${model.sha256.slice(0, 16)}.part`;
+    const temporary = join(this.#directory, name);
+    const artifact = await this.#extract(model, range, temporary);
+    await rename(temporary, this.path(artifact.sha256));
+    this.#byRange.set(key, artifact);
+    return artifact;
+  }
+
+  /** Whether this is the hash of a sub-model of that model. */
+  has(modelSha256: string, sha256: string): boolean {
+    for (const [key, artifact] of this.#byRange) {
+      if (artifact.sha256 === sha256 && key.startsWith(modelSha256)) return true;
+    }
+    return false;
+  }
+
+  path(sha256: string): string {
+    return join(this.#directory, `${sha256}.onnx`);
+  }
+
+  /** Removes the oldest files beyond the limit, but none that is in use. */
+  async prune(inUse: ReadonlySet<string>): Promise<void> {
+    const files = [];
+    for (const name of await readdir(this.#directory)) {
+      if (!ARTIFACT_FILE.test(name)) continue;
+      const { size, mtimeMs } = await stat(join(this.#directory, name));
+      files.push({ name, size, mtimeMs });
+    }
+    let bytes = files.reduce((sum, file) => sum + file.size, 0);
+    for (const file of files.sort((a, b) => a.mtimeMs - b.mtimeMs)) {
+      if (bytes <= this.#bytesMax) return;
+      if (inUse.has(file.name.slice(0, 64))) continue;
+      await unlink(join(this.#directory, file.name));
+      bytes -= file.size;
+    }
+  }
+}
+
+function rangeKey(modelSha256: string, range: LayerRange): string {
+  return `${modelSha256} ${range.firstLayer}-${range.lastLayer}`;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}

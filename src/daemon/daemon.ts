@@ -1,0 +1,60 @@
+import type { DaemonConfig } from "../config/index.js";
+import { Teardown } from "../core/index.js";
+import { createMetrics } from "../metrics/index.js";
+import type { Status } from "../protocol/index.js";
+import { startMeasuring } from "./benchmark-work.js";
+import { openFoundation } from "./foundation.js";
+import { startHearing } from "./hear.js";
+import { startPlanning } from "./plan.js";
+import { reload } from "./reload.js";
+import type { DaemonDeps } from "./deps.js";
+import { currentStatus, type Running } from "./running.js";
+import { servePlans } from "./serve.js";
+
+const STEP_TIMEOUT_MS = 10_000;
+
+export interface Daemon {
+  /** HTTP port, as bound. */
+  readonly port: number;
+  /** URL of the broker in use, without secrets. */
+  readonly broker: string;
+  status(): Status;
+  /** Takes a new configuration live. Rejects, and changes nothing, when a part of it fails. */
+  reload(config: DaemonConfig): Promise<void>;
+  /** Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** Starts the edge daemon; the plans of the last run are served before anything else happens. */
+export async function startDaemon(config: DaemonConfig, deps: DaemonDeps): Promise<Daemon> {
+  const teardown = new Teardown(deps.log, { stepTimeoutMs: STEP_TIMEOUT_MS });
+  try {
+    const running: Running = {
+      ...(await openFoundation(config, deps, teardown)),
+      ...deps,
+      teardown,
+      metrics: createMetrics({
+        version: deps.versions.scissiond,
+        nodeVersion: deps.versions.node,
+        onnxruntimeVersion: deps.versions.onnxruntime,
+      }),
+      parts: {},
+      startedMs: deps.clock.monotonicMs(),
+      storeProblem: undefined,
+    };
+    const publisher = await servePlans(running);
+    startPlanning(running);
+    const telemetry = await startHearing(running);
+    startMeasuring(running, telemetry);
+    return {
+      port: publisher.port,
+      broker: telemetry.broker,
+      status: () => currentStatus(running),
+      reload: (next) => reload(running, next),
+      stop: () => teardown.run(),
+    };
+  } catch (cause) {
+    await teardown.run().catch(() => undefined);
+    throw cause;
+  }
+}

@@ -1,0 +1,80 @@
+import { AppError } from "../core/index.js";
+import { type PlanningProblem, pricePlan, type RankedPlan } from "../planner/index.js";
+import type { Partition, Tier } from "../protocol/index.js";
+import type { Artifacts, LayerRange } from "./artifacts.js";
+import type { ModelFile } from "./models.js";
+import type { Pipeline } from "./problem.js";
+import type { PlanDraft } from "./judge.js";
+
+/** Where the publisher serves a partition of a model. */
+export function partitionPath(modelSha256: string, partitionSha256: string): string {
+  return `/api/v1/models/${modelSha256}/partitions/${partitionSha256}.onnx`;
+}
+
+/** Makes plan documents: the partitions of a ranked plan with their sub-models, and the fallback. */
+export function createDrafter(deps: {
+  artifacts: Artifacts;
+  modelOf: (sha256: string) => ModelFile | undefined;
+  problemOf: (pipeline: Pipeline) => PlanningProblem | undefined;
+}): (pipeline: Pipeline, plan: RankedPlan) => Promise<PlanDraft> {
+  return async (pipeline, plan) => {
+    const model = deps.modelOf(pipeline.model.sha256);
+    if (model === undefined) {
+      throw new AppError(
+        "MODEL_UNREADABLE",
+        `model ${pipeline.model.name} is not configured any more`,
+      );
+    }
+    const partitions: Partition[] = [];
+    for (const part of plan.partitions) {
+      partitions.push(await partitionOf(deps.artifacts, model, part));
+    }
+    const problem = deps.problemOf(pipeline);
+    const alone = problem === undefined ? null : onSourceAlone(problem, pipeline.source);
+    return {
+      pipeline: pipeline.name,
+      model: { name: model.name, sha256: model.sha256 },
+      source: plan.source,
+      predictedLatencyMs: plan.latencyMs,
+      transferBytes: plan.transferBytes,
+      partitions,
+      hops: plan.hops.map(({ from, to, bytes, transferMs }) => ({ from, to, bytes, transferMs })),
+      fallback: alone === null ? null : await partitionOf(deps.artifacts, model, alone),
+    };
+  };
+}
+
+/** The whole model on the source, where the constraints allow it. */
+function onSourceAlone(
+  problem: PlanningProblem,
+  source: string,
+): RankedPlan["partitions"][number] | null {
+  const lastLayer = problem.blocks.at(-1)?.lastLayer;
+  if (lastLayer === undefined) return null;
+  const priced = pricePlan(problem, {
+    source,
+    partitions: [{ node: source, firstLayer: 0, lastLayer }],
+  });
+  return "infeasible" in priced ? null : (priced.partitions[0] ?? null);
+}
+
+async function partitionOf(
+  artifacts: Artifacts,
+  model: ModelFile,
+  part: LayerRange & { node: string; tier: Tier; computeMs: number },
+): Promise<Partition> {
+  const { node, tier, firstLayer, lastLayer, computeMs } = part;
+  const artifact = await artifacts.ensure(model, { firstLayer, lastLayer });
+  const { sha256, bytes, inputs, outputs } = artifact;
+  const path = partitionPath(model.sha256, sha256);
+  return {
+    node,
+    tier,
+    firstLayer,
+    lastLayer,
+    computeMs,
+    inputs,
+    outputs,
+    artifact: { sha256, bytes, path },
+  };
+}

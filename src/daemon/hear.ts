@@ -1,0 +1,73 @@
+import {
+  connectTelemetry,
+  startBroker,
+  startLinkProber,
+  startProbeServer,
+  type Telemetry,
+} from "../telemetry/index.js";
+import { type Running, takeProfile, wake } from "./running.js";
+
+/** Starts the broker where none is configured, the MQTT client, and this node's own link probes. */
+export async function startHearing(running: Running): Promise<Telemetry> {
+  const { parts, context, teardown, clock, random } = running;
+  const { config } = running.desired;
+  const log = running.log.child({ component: "telemetry" });
+  let mqtt = config.mqtt.client;
+  if (config.mqtt.broker !== undefined) {
+    const broker = await startBroker(config.mqtt.broker, { log });
+    teardown.defer("broker", () => broker.stop());
+    mqtt = { ...mqtt, url: broker.url };
+  }
+  const telemetry = await connectTelemetry(
+    mqtt,
+    { site: config.site, state: running.self },
+    {
+      log,
+      clock,
+      random,
+      handlers: {
+        onNodeState: (state) => {
+          if (state.node === running.self.node) return;
+          context.recordNode(state);
+          wake(running);
+        },
+        onLink: ({ from, to, report, measuredMonotonicMs }) => {
+          const halfLifeMs = running.desired.config.thresholds.smoothingHalfLifeSeconds * 1_000;
+          context.recordLink({ from, to }, report, { nowMs: measuredMonotonicMs, halfLifeMs });
+          parts.reconciler?.request();
+        },
+        onProfile: (profile) => {
+          if (profile.node.name !== running.self.node) void takeProfile(running, profile);
+        },
+        onConnection: (connected) => running.metrics.mqttConnected(connected),
+      },
+    },
+  );
+  teardown.defer("telemetry", () => telemetry.stop());
+  parts.telemetry = telemetry;
+  for (const pipeline of running.store.state.pipelines) {
+    telemetry.publishPlan(pipeline.name, pipeline.plan);
+  }
+  await startProbing(running, telemetry);
+  return telemetry;
+}
+
+async function startProbing(running: Running, telemetry: Telemetry): Promise<void> {
+  const { teardown, clock, random } = running;
+  const { config } = running.desired;
+  const log = running.log.child({ component: "probe" });
+  if (config.probeServer.enabled) {
+    const server = await startProbeServer(config.probeServer, { log, clock });
+    teardown.defer("probe server", () => server.stop());
+  }
+  const prober = startLinkProber(
+    { self: running.self.node, peers: config.links, probe: config.probe },
+    {
+      log,
+      clock,
+      random,
+      publishLink: (from, to, report) => telemetry.publishLink(from, to, report),
+    },
+  );
+  teardown.defer("link prober", () => prober.stop());
+}

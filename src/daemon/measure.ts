@@ -1,0 +1,66 @@
+import { benchmarkModel } from "../benchmark/index.js";
+import type { DaemonConfig } from "../config/index.js";
+import type { Clock, Logger } from "../core/index.js";
+import type { NodeState, Profile } from "../protocol/index.js";
+import type { Telemetry } from "../telemetry/index.js";
+import type { BenchmarkJob } from "./benchmarks.js";
+
+/** Beyond the time the benchmark itself may take, for the download of the model and the way there. */
+const REMOTE_ALLOWANCE_MS = 600_000;
+
+export interface MeasureDeps {
+  self: () => NodeState;
+  config: () => DaemonConfig;
+  telemetry: Pick<Telemetry, "command" | "publishProfile">;
+  /** Takes the profile of this node itself; those of others arrive by telemetry. */
+  onProfile: (profile: Profile) => Promise<void>;
+  clock: Clock;
+  log: Logger;
+}
+
+/** Measures a model: here in a child process, elsewhere by a command to the agent. */
+export function createMeasure(
+  deps: MeasureDeps,
+): (job: BenchmarkJob, signal: AbortSignal) => Promise<void> {
+  return async (job, signal) => {
+    if (job.node === deps.self().node) await measureHere(job, signal, deps);
+    else await measureThere(job, signal, deps);
+  };
+}
+
+async function measureHere(
+  { model }: BenchmarkJob,
+  signal: AbortSignal,
+  deps: MeasureDeps,
+): Promise<void> {
+  const { benchmark, emulate } = deps.config();
+  const { node, tier, hardwareClass } = deps.self();
+  const profile = await benchmarkModel(
+    {
+      path: model.path,
+      modelName: model.name,
+      node: { tier, name: node, hardwareClass },
+      inputs: [...model.inputs],
+      emulatedSlowdown: emulate.slowdown,
+    },
+    { ...benchmark, maxCutTensors: model.maxCutTensors ?? benchmark.maxCutTensors },
+    { log: deps.log, clock: deps.clock, signal },
+  );
+  await deps.onProfile(profile);
+  deps.telemetry.publishProfile(profile);
+}
+
+async function measureThere(
+  { model, node }: BenchmarkJob,
+  signal: AbortSignal,
+  deps: MeasureDeps,
+): Promise<void> {
+  const { timeoutMs } = deps.config().benchmark;
+  const { name, sha256, inputs } = model;
+  await deps.telemetry.command(
+    node,
+    "benchmark",
+    { model: { name, sha256 }, inputs, timeoutMs },
+    { timeoutMs: timeoutMs + REMOTE_ALLOWANCE_MS, signal },
+  );
+}

@@ -1,0 +1,107 @@
+import type { DriftOptions } from "../drift/index.js";
+import type { Constraints, PlanningProblem } from "../planner/index.js";
+import type { NodeState, Profile } from "../protocol/index.js";
+import type { Context, LinkView } from "./context.js";
+
+/** One model served for one source device: the unit that gets a plan. */
+export interface Pipeline {
+  name: string;
+  model: { name: string; sha256: string };
+  source: string;
+  constraints: Constraints;
+  costModel: { rttFactor: number; returnResult: boolean };
+  thresholds: DriftOptions;
+}
+
+/** Everything the planner needs for one pipeline at one moment, and what drift is judged by. */
+export interface Situation {
+  problem: PlanningProblem;
+  nodes: readonly Candidate[];
+  links: readonly LinkView[];
+}
+
+interface Candidate {
+  state: NodeState;
+  profile: Profile;
+}
+
+/**
+ * The planning problem of a pipeline in the present context, or what is missing for one.
+ * Candidates are the source and every online edge and cloud node that has a profile of the model.
+ */
+export function situationOf(pipeline: Pipeline, context: Context): Situation | { missing: string } {
+  const candidates: Candidate[] = [];
+  for (const state of context.nodes()) {
+    const isCandidate = state.node === pipeline.source || state.tier !== "device";
+    if (!isCandidate || state.status !== "online") continue;
+    const profile = context.profileFor(pipeline.model.sha256, state);
+    if (profile !== undefined) candidates.push({ state, profile });
+  }
+  const [first] = candidates;
+  if (first === undefined) {
+    return { missing: `no online node has a profile of ${pipeline.model.name} yet` };
+  }
+  const names = new Set([pipeline.source, ...candidates.map(({ state }) => state.node)]);
+  const links = context.links().filter((link) => names.has(link.from) && names.has(link.to));
+  const ends = commonBlockEnds(candidates.map(({ profile }) => profile));
+  return {
+    nodes: candidates,
+    links,
+    problem: {
+      blocks: blocksOf(first.profile, ends),
+      inputBytes: first.profile.inputBytes,
+      nodes: candidates.map(({ state, profile }) => ({
+        name: state.node,
+        tier: state.tier,
+        blockMs: blockMsOf(profile, ends),
+      })),
+      links: links.flatMap(usableLink),
+      sources: [pipeline.source],
+      costModel: pipeline.costModel,
+      constraints: pipeline.constraints,
+      topK: 1,
+    },
+  };
+}
+
+function usableLink(link: LinkView): PlanningProblem["links"] {
+  if (link.isDown || link.rttMs === null || link.secondsPerMegabit === null) return [];
+  return [
+    {
+      from: link.from,
+      to: link.to,
+      rttMs: link.rttMs,
+      bandwidthMbps: 1 / link.secondsPerMegabit,
+    },
+  ];
+}
+
+/** Last layers of the blocks that all profiles share: nodes may have been measured with finer cuts. */
+function commonBlockEnds(profiles: readonly Profile[]): number[] {
+  const [first, ...others] = profiles.map(
+    (profile) => new Set(profile.blocks.map((block) => block.lastLayer)),
+  );
+  return [...(first ?? [])].filter((end) => others.every((ends) => ends.has(end)));
+}
+
+function blocksOf(profile: Profile, ends: readonly number[]): PlanningProblem["blocks"] {
+  return ends.map((lastLayer, index) => {
+    const previous = ends[index - 1];
+    const block = profile.blocks.find((candidate) => candidate.lastLayer === lastLayer);
+    return {
+      firstLayer: previous === undefined ? 0 : previous + 1,
+      lastLayer,
+      outputBytes: block?.outputBytes ?? 0,
+    };
+  });
+}
+
+function blockMsOf(profile: Profile, ends: readonly number[]): number[] {
+  const times = ends.map(() => 0);
+  let at = 0;
+  for (const block of profile.blocks) {
+    while (block.lastLayer > (ends[at] ?? Number.POSITIVE_INFINITY)) at += 1;
+    times[at] = (times[at] ?? 0) + block.medianMs;
+  }
+  return times;
+}

@@ -1,0 +1,105 @@
+import { errorMessage } from "../core/index.js";
+import { withPipeline } from "../store/index.js";
+import { type JudgeDeps, judge, newTrack, type Track } from "./judge.js";
+import type { Pipeline } from "./problem.js";
+
+export interface ReconcileOptions {
+  /** The loop looks at everything again after this long, so that a lost event heals. */
+  resyncMs: number;
+  /** After a restart, how long to wait for the nodes of the plan in force before judging it. */
+  restartGraceMs: number;
+  /** Pause after a publication that failed. */
+  retryMs: number;
+}
+
+export interface ReconcileDeps extends JudgeDeps {
+  /** Pipelines as they are configured and matched at this moment. */
+  pipelines: () => readonly Pipeline[];
+}
+
+export interface Reconciler {
+  /** Something changed: look again soon. */
+  request(): void;
+  /** What keeps pipelines from being planned, in plain words. */
+  problems(): string[];
+  stop(): Promise<void>;
+}
+
+/**
+ * The one loop that plans and publishes. Events only wake it; runs never overlap; state in memory
+ * changes only after the store has the new one.
+ */
+export function startReconciler(options: ReconcileOptions, deps: ReconcileDeps): Reconciler {
+  const stop = new AbortController();
+  const tracks = new Map<string, Track>();
+  const startedAtMs = deps.clock.monotonicMs();
+  let wake = new AbortController();
+
+  const trackOf = (name: string): Track => {
+    let track = tracks.get(name);
+    if (track === undefined) {
+      track = newTrack();
+      tracks.set(name, track);
+    }
+    return track;
+  };
+
+  const pass = async (): Promise<void> => {
+    const pipelines = deps.pipelines();
+    await withdrawMissing(pipelines, deps);
+    const isSettling = deps.clock.monotonicMs() - startedAtMs < options.restartGraceMs;
+    for (const pipeline of pipelines) {
+      if (stop.signal.aborted) return;
+      const track = trackOf(pipeline.name);
+      if (deps.clock.monotonicMs() < track.retryAtMs) continue;
+      const { watch } = track;
+      try {
+        await judge(pipeline, track, { isSettling, deps });
+      } catch (error) {
+        track.problem = `pipeline ${pipeline.name}: ${errorMessage(error)}`;
+        // As if nothing had been looked at, so that the same triggers fire again.
+        track.watch = watch;
+        track.retryAtMs = deps.clock.monotonicMs() + options.retryMs;
+        deps.log.error({ pipeline: pipeline.name, err: error }, "planning failed, will retry");
+      }
+    }
+    const names = new Set(pipelines.map((pipeline) => pipeline.name));
+    for (const name of tracks.keys()) if (!names.has(name)) tracks.delete(name);
+  };
+
+  const loop = async (): Promise<void> => {
+    while (!stop.signal.aborted) {
+      wake = new AbortController();
+      try {
+        await pass();
+      } catch (error) {
+        deps.log.error({ err: error }, "reconcile pass failed, will retry");
+      }
+      await deps.clock.sleep(options.resyncMs, wake.signal);
+    }
+  };
+  const running = loop();
+
+  return {
+    request: () => wake.abort(),
+    problems: () => [...tracks.values()].flatMap((track) => track.problem ?? []),
+    stop: () => {
+      stop.abort();
+      wake.abort();
+      return running;
+    },
+  };
+}
+
+/** A pipeline that is configured no longer loses its plan, never its revision. */
+async function withdrawMissing(pipelines: readonly Pipeline[], deps: ReconcileDeps): Promise<void> {
+  const names = new Set(pipelines.map((pipeline) => pipeline.name));
+  for (const stored of deps.store.state.pipelines) {
+    if (stored.plan === null || names.has(stored.name)) continue;
+    await deps.store.update((state) =>
+      withPipeline(state, { name: stored.name, revision: stored.revision, plan: null }),
+    );
+    deps.onPublished(stored.name);
+    deps.log.info({ pipeline: stored.name }, "pipeline withdrawn");
+  }
+}

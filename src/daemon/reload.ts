@@ -1,0 +1,15 @@
+import type { DaemonConfig } from "../config/index.js";
+import { restartSchedule } from "./benchmark-work.js";
+import { reloaded } from "./desired.js";
+import { type Running, wake } from "./running.js";
+
+/** Takes a new configuration live; rejects, and changes nothing, when a part of it fails. */
+export async function reload(running: Running, next: DaemonConfig): Promise<void> {
+  running.desired = await reloaded(running.desired, next, running.log);
+  const models = running.desired.models.map(({ name, sha256 }) => ({ name, sha256 }));
+  running.self = { ...running.self, models };
+  running.context.recordNode(running.self);
+  running.parts.telemetry?.setState(running.self);
+  await restartSchedule(running);
+  wake(running);
+}

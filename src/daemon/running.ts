@@ -1,0 +1,118 @@
+import { errorMessage, type Teardown } from "../core/index.js";
+import type { Metrics } from "../metrics/index.js";
+import type { PlanDocument, Profile, Status } from "../protocol/index.js";
+import type { Publisher } from "../publisher/index.js";
+import { withProfile } from "../store/index.js";
+import type { Telemetry } from "../telemetry/index.js";
+import type { Benchmarks } from "./benchmarks.js";
+import type { DaemonDeps } from "./deps.js";
+import type { Foundation } from "./foundation.js";
+import { matchPipelines } from "./pipelines.js";
+import type { Pipeline } from "./problem.js";
+import type { Reconciler } from "./reconcile.js";
+import type { Schedule } from "./schedule.js";
+import { statusOf } from "./status.js";
+
+const MS_PER_SECOND = 1_000;
+
+/** Parts that refer to each other; absent only while the daemon starts. */
+interface Parts {
+  publisher?: Publisher;
+  reconciler?: Reconciler;
+  telemetry?: Telemetry;
+  benchmarks?: Benchmarks;
+  schedule?: Schedule;
+}
+
+/** The running daemon as its parts see it. */
+export interface Running extends Foundation, DaemonDeps {
+  metrics: Metrics;
+  parts: Parts;
+  teardown: Teardown;
+  /** Monotonic. */
+  startedMs: number;
+  /** Why the state could not be written the last time; undefined when it could. */
+  storeProblem: string | undefined;
+}
+
+/** Something changed that the loops should look at soon. */
+export function wake({ parts }: Running): void {
+  parts.reconciler?.request();
+  parts.benchmarks?.request();
+}
+
+/** Brings every subscriber to what the store holds. */
+export function offerPlans({ store, parts }: Running): void {
+  const { epoch, pipelines } = store.state;
+  parts.publisher?.offer({ epoch, plans: pipelines.flatMap(({ plan }) => plan ?? []) });
+}
+
+export function planOf({ store }: Running, pipeline: string): PlanDocument | null {
+  return store.state.pipelines.find(({ name }) => name === pipeline)?.plan ?? null;
+}
+
+export function pipelinesOf({ desired, context, store }: Running): Pipeline[] {
+  return matchPipelines(desired.config.pipelines, desired.models, {
+    nodes: context.nodes(),
+    plans: store.state.pipelines.flatMap(({ plan }) => plan ?? []),
+  });
+}
+
+/** Records the newest profile and wakes the loops; a disk that fails costs only the memory of it. */
+export async function takeProfile(running: Running, profile: Profile): Promise<void> {
+  running.context.recordProfile(profile);
+  wake(running);
+  await keep(
+    running,
+    running.store.update((state) => withProfile(state, profile)),
+  );
+}
+
+/** For records that may be lost without harm: a failure is logged and shown, nothing else. */
+export async function keep(running: Running, written: Promise<void>): Promise<void> {
+  try {
+    await written;
+    running.storeProblem = undefined;
+  } catch (error) {
+    running.storeProblem = errorMessage(error);
+    running.log.error({ err: error }, "state not written");
+  }
+}
+
+/** What is not well, in plain words; the last good plans are served all the same. */
+export function problemsOf(running: Running): string[] {
+  const { parts, storeProblem } = running;
+  const problems = [
+    ...(parts.reconciler?.problems() ?? []),
+    ...(parts.benchmarks?.problems() ?? []),
+  ];
+  if (parts.telemetry?.connected !== true) {
+    problems.push(`not connected to the broker ${parts.telemetry?.broker ?? ""}`.trimEnd());
+  }
+  if (storeProblem !== undefined) problems.push(storeProblem);
+  return problems;
+}
+
+export function currentStatus(running: Running): Status {
+  const { desired, parts, clock } = running;
+  return statusOf({
+    version: running.versions.scissiond,
+    site: desired.config.site,
+    self: running.self,
+    state: running.store.state,
+    context: running.context,
+    pipelines: pipelinesOf(running),
+    problems: problemsOf(running),
+    mqtt: {
+      connected: parts.telemetry?.connected ?? false,
+      broker: parts.telemetry?.broker ?? "",
+    },
+    benchmark: {
+      running: parts.benchmarks?.running() ?? null,
+      nextRunAt: parts.schedule?.nextRunAtMs() ?? null,
+    },
+    subscribers: parts.publisher?.subscribers() ?? 0,
+    staleMs: desired.config.thresholds.staleSeconds * MS_PER_SECOND,
+    time: { nowMs: clock.nowMs(), monotonicMs: clock.monotonicMs(), startedMs: running.startedMs },
+  });
+}

@@ -1,0 +1,24 @@
+import { cpus, totalmem } from "node:os";
+import type { DaemonConfig } from "../config/index.js";
+import type { NodeState } from "../protocol/index.js";
+import type { ModelFile } from "./models.js";
+
+/** The state this edge node publishes of itself. */
+export function describeSelf(
+  config: DaemonConfig,
+  models: readonly ModelFile[],
+  boot: { id: string; version: string },
+): NodeState {
+  return {
+    node: config.node.name,
+    status: "online",
+    bootId: boot.id,
+    tier: "edge",
+    hardwareClass: config.node.hardwareClass,
+    version: boot.version,
+    logicalCores: cpus().length,
+    memoryBytes: totalmem(),
+    emulatedSlowdown: config.emulate.slowdown,
+    models: models.map(({ name, sha256 }) => ({ name, sha256 })),
+  };
+}

@@ -1,0 +1,38 @@
+import { type Publisher, startPublisher } from "../publisher/index.js";
+import { refreshGauges } from "./gauges.js";
+import { currentStatus, offerPlans, problemsOf, type Running } from "./running.js";
+
+/** Opens the HTTP port and offers the plans of the last run, before any benchmark. */
+export async function servePlans(running: Running): Promise<Publisher> {
+  const { desired, parts, store, artifacts, teardown } = running;
+  const publisher = await startPublisher(desired.config.listen, {
+    log: running.log.child({ component: "publisher" }),
+    clock: running.clock,
+    random: running.random,
+    metrics: {
+      contentType: running.metrics.contentType,
+      render: () => {
+        refreshGauges(running);
+        return running.metrics.render();
+      },
+    },
+    api: {
+      status: () => currentStatus(running),
+      problems: () => problemsOf(running),
+      decisions: () => store.state.decisions.toReversed(),
+      artifactPath: (request) => {
+        if (request.kind === "model") {
+          return running.desired.models.find(({ sha256 }) => sha256 === request.modelSha256)?.path;
+        }
+        const { modelSha256, partitionSha256 } = request;
+        if (!artifacts.has(modelSha256, partitionSha256)) return undefined;
+        return artifacts.path(partitionSha256);
+      },
+    },
+    onEvent: (event) => running.metrics.publisherEvent(event),
+  });
+  teardown.defer("publisher", () => publisher.stop());
+  parts.publisher = publisher;
+  offerPlans(running);
+  return publisher;
+}

@@ -1,0 +1,154 @@
+import {
+  type Deviation,
+  type DeviationLimits,
+  type DriftOptions,
+  observe,
+  startDeviation,
+} from "../drift/index.js";
+import type { Trigger } from "../protocol/index.js";
+import type { Pipeline, Situation } from "./problem.js";
+
+const MS_PER_SECOND = 1_000;
+
+/** A number that drift is judged by. */
+interface Metric {
+  id: string;
+  kind: "link" | "compute";
+  subject: string;
+  value: number;
+  limits: DeviationLimits;
+  /** The value as people read it. */
+  shown: (value: number) => number;
+  unit: string;
+}
+
+/** The context a pipeline was last judged in. */
+export interface Watch {
+  readonly specification: string;
+  readonly presence: ReadonlySet<string>;
+  readonly deviations: ReadonlyMap<string, Deviation>;
+}
+
+/** The context of now, as the baseline of what comes. */
+export function startWatch(pipeline: Pipeline, situation: Situation): Watch {
+  return {
+    specification: specificationOf(pipeline),
+    presence: presenceOf(situation),
+    deviations: new Map(
+      metricsOf(situation, pipeline.thresholds).map((metric) => [
+        metric.id,
+        startDeviation(metric.value),
+      ]),
+    ),
+  };
+}
+
+/** Looks at the context of now; `triggers` are the reasons to judge the plan anew, none when steady. */
+export function look(
+  watch: Watch,
+  now: { pipeline: Pipeline; situation: Situation; nowMs: number },
+): { watch: Watch; triggers: Trigger[] } {
+  const { pipeline, situation, nowMs } = now;
+  const triggers: Trigger[] = [];
+  if (watch.specification !== specificationOf(pipeline)) {
+    triggers.push(plainTrigger("configuration", `pipeline ${pipeline.name}`));
+  }
+  triggers.push(...presenceTriggers(watch.presence, presenceOf(situation)));
+
+  const deviations = new Map<string, Deviation>();
+  for (const metric of metricsOf(situation, pipeline.thresholds)) {
+    const known = watch.deviations.get(metric.id);
+    if (known === undefined) {
+      deviations.set(metric.id, startDeviation(metric.value));
+      triggers.push(metricTrigger(metric, null));
+      continue;
+    }
+    const { state, verdict } = observe(known, { value: metric.value, nowMs }, metric.limits);
+    deviations.set(metric.id, state);
+    if (verdict.kind === "drifted") triggers.push(metricTrigger(metric, verdict.before));
+  }
+  for (const id of watch.deviations.keys()) {
+    if (!deviations.has(id) && isLinkBetween(id, presenceOf(situation))) {
+      triggers.push(plainTrigger("link", `${id} is down`));
+    }
+  }
+  return { watch: { ...watch, deviations }, triggers };
+}
+
+function metricsOf(situation: Situation, options: DriftOptions): Metric[] {
+  const holdMs = options.holdSeconds * MS_PER_SECOND;
+  const link = { changePercent: options.linkChangePercent, holdMs };
+  const metrics: Metric[] = [];
+  for (const { from, to, rttMs, secondsPerMegabit, isDown } of situation.links) {
+    if (isDown || rttMs === null || secondsPerMegabit === null) continue;
+    metrics.push({
+      id: `round trip ${from} → ${to}`,
+      kind: "link",
+      subject: `round trip ${from} → ${to}`,
+      value: rttMs,
+      limits: { ...link, changeAbsolute: options.rttChangeMs },
+      shown: (value) => value,
+      unit: "ms",
+    });
+    metrics.push({
+      id: `bandwidth ${from} → ${to}`,
+      kind: "link",
+      subject: `bandwidth ${from} → ${to}`,
+      value: secondsPerMegabit,
+      limits: { ...link, changeAbsolute: 0 },
+      shown: (value) => 1 / value,
+      unit: "Mbps",
+    });
+  }
+  for (const node of situation.problem.nodes) {
+    metrics.push({
+      id: `compute ${node.name}`,
+      kind: "compute",
+      subject: `compute on ${node.name}`,
+      value: node.blockMs.reduce((sum, ms) => sum + ms, 0),
+      // A profile is already the median of many runs: it needs no hold.
+      limits: { changePercent: options.computeChangePercent, changeAbsolute: 0, holdMs: 0 },
+      shown: (value) => value,
+      unit: "ms",
+    });
+  }
+  return metrics;
+}
+
+function presenceOf(situation: Situation): Set<string> {
+  return new Set(situation.problem.nodes.map((node) => node.name));
+}
+
+function presenceTriggers(before: ReadonlySet<string>, after: ReadonlySet<string>): Trigger[] {
+  const gone = [...before].filter((name) => !after.has(name));
+  const come = [...after].filter((name) => !before.has(name));
+  return [
+    ...gone.map((name) => plainTrigger("presence", `${name} is gone`)),
+    ...come.map((name) => plainTrigger("presence", `${name} is there`)),
+  ];
+}
+
+/** A link metric that vanished counts by itself only while both its ends are present. */
+function isLinkBetween(id: string, presence: ReadonlySet<string>): boolean {
+  const [, path] = /^(?:bandwidth|round trip) (.*)$/.exec(id) ?? [];
+  return path?.split(" → ").every((name) => presence.has(name)) ?? false;
+}
+
+function metricTrigger(metric: Metric, before: number | null): Trigger {
+  return {
+    kind: metric.kind,
+    subject: metric.subject,
+    before: before === null ? null : metric.shown(before),
+    after: metric.shown(metric.value),
+    unit: metric.unit,
+  };
+}
+
+function plainTrigger(kind: Trigger["kind"], subject: string): Trigger {
+  return { kind, subject, before: null, after: null, unit: "" };
+}
+
+function specificationOf(pipeline: Pipeline): string {
+  const { model, source, constraints, costModel } = pipeline;
+  return JSON.stringify({ sha256: model.sha256, source, constraints, costModel });
+}

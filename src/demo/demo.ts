@@ -1,0 +1,122 @@
+import { AppError, type Clock, type Logger, Teardown } from "../core/index.js";
+import type { PlanDocument } from "../protocol/index.js";
+import { type Change, GOOD_LINKS, type LinkName, SLOWDOWNS, type Step, STEPS } from "./scenario.js";
+import { buildStage, type Stage } from "./stage.js";
+import { tellLinks, tellPlan } from "./telling.js";
+
+const STEP_TIMEOUT_MS = 60_000;
+const TEARDOWN_STEP_TIMEOUT_MS = 10_000;
+const POLL_MS = 50;
+const PAUSE_MS = 3_000;
+
+export interface DemoOptions {
+  /** One round of the scenario; otherwise round after round until the signal. */
+  once: boolean;
+}
+
+export interface DemoDeps {
+  log: Logger;
+  clock: Clock;
+  signal: AbortSignal;
+  print: (text: string) => void;
+}
+
+/**
+ * Daemon, broker, two agents and two subscribers as real processes on loopback, over emulated links.
+ * Rejects with DEMO_FAILED when a re-plan that the scenario expects does not come.
+ */
+export async function runDemo(options: DemoOptions, deps: DemoDeps): Promise<void> {
+  const { print, signal } = deps;
+  const teardown = new Teardown(deps.log, { stepTimeoutMs: TEARDOWN_STEP_TIMEOUT_MS });
+  print(INTRODUCTION);
+  try {
+    const links = { ...GOOD_LINKS };
+    const stage = await buildStage(links, { clock: deps.clock, teardown });
+    print(`Dashboard, API and update stream: ${stage.url}\n`);
+    print("Each node now benchmarks MobileNet block by block…\n");
+    for (let round = 0; !signal.aborted; round += 1) {
+      for (const [index, step] of STEPS.entries()) {
+        print(`\n${index + 1}. ${step.title}`);
+        await play(step, { stage, links, deps });
+        await deps.clock.sleep(options.once ? 0 : PAUSE_MS, signal);
+      }
+      if (options.once) break;
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    await teardown.run();
+  }
+  if (!signal.aborted) print("\nEvery expected re-plan happened.\n");
+}
+
+const INTRODUCTION = `scissiond demo: three tiers on one machine, one neural network cut over them
+
+    cam-1    device  computes ${SLOWDOWNS["cam-1"]}× slower than this machine (emulated)
+    edge-1   edge    computes ${SLOWDOWNS["edge-1"]}× slower (emulated); runs the daemon and the broker
+    gpu-1    cloud   computes at this machine's own speed
+
+MobileNet serves the pictures of cam-1; the raw pictures must not leave the device.
+The links between the three are emulated too; their probes measure them as they would real ones.
+
+`;
+
+interface Scene {
+  stage: Stage;
+  links: Record<LinkName, { rttMs: number; bandwidthMbps: number }>;
+  deps: DemoDeps;
+}
+
+/** Makes the change, then waits until both subscribers hold the plan that is expected. */
+async function play(step: Step, scene: Scene): Promise<void> {
+  const { stage, deps } = scene;
+  const { clock, print } = deps;
+  const startedMs = clock.monotonicMs();
+  await apply(step.change, scene);
+  if (step.change.kind === "links") print(tellLinks(scene.links));
+  print(`  Expected: ${step.expectation}.`);
+
+  const plan = await awaitPlan(step, stage, deps);
+  const seconds = ((clock.monotonicMs() - startedMs) / 1_000).toFixed(1);
+  print(`\n${tellPlan(plan)}`);
+  print(`  Why: ${plan.reason}`);
+  print(`  Both subscribers have it ${seconds} s after the change.`);
+}
+
+async function apply(change: Change, { stage, links }: Scene): Promise<void> {
+  switch (change.kind) {
+    case "links":
+      Object.assign(links, change.links);
+      for (const [name, emulator] of stage.links) emulator.set(links[name]);
+      return;
+    case "cloud-vanishes":
+      await stage.killCloud();
+      return;
+    case "cloud-returns":
+      stage.startCloud();
+      return;
+  }
+}
+
+async function awaitPlan(step: Step, stage: Stage, deps: DemoDeps): Promise<PlanDocument> {
+  const { clock, signal } = deps;
+  const deadlineMs = clock.monotonicMs() + STEP_TIMEOUT_MS;
+  for (;;) {
+    const [first, ...others] = stage.subscribers.map((subscriber) => subscriber.plan());
+    const isAgreed = others.every((plan) => plan?.revision === first?.revision);
+    if (first !== undefined && isAgreed && step.expects(first)) return first;
+
+    const casualty = stage.casualty();
+    if (casualty !== undefined) {
+      const lines = casualty.lastLines().join("\n");
+      throw new AppError("DEMO_FAILED", `the ${casualty.name} ended; its last lines:\n${lines}`);
+    }
+    if (signal.aborted) throw new AppError("ABORTED", "the demo was stopped");
+    if (clock.monotonicMs() > deadlineMs) {
+      const got = first === undefined ? "no plan at all" : `this one:\n${tellPlan(first)}`;
+      const message = `expected within ${STEP_TIMEOUT_MS / 1_000} s: ${step.expectation}; got ${got}`;
+      throw new AppError("DEMO_FAILED", message);
+    }
+    await clock.sleep(POLL_MS, signal);
+  }
+}
