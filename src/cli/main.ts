@@ -1,17 +1,25 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from "commander";
 import { benchCommand } from "./bench.js";
-import { inspectCommand } from "./inspect.js";
 import { checkCommand } from "./check.js";
+import { inspectCommand } from "./inspect.js";
+import { runCommand } from "./run.js";
 import { schemaCommand } from "./schema.js";
+import { statusCommand } from "./status.js";
 import { describeFailure, EXIT_CODES, exitCodeOf, type Terminal } from "./terminal.js";
 import { VERSION } from "./version.js";
+import { watchCommand } from "./watch.js";
 import { zooCommand } from "./zoo.js";
 
 /** Every command is a function of the terminal, in a file of its own. */
 const COMMANDS: readonly ((terminal: Terminal) => Command)[] = [
+  runCommand,
   inspectCommand,
   benchCommand,
+  watchCommand,
+  statusCommand,
+  checkCommand,
+  schemaCommand,
   zooCommand,
 ];
 

@@ -1,0 +1,60 @@
+import { randomInt, randomUUID } from "node:crypto";
+import { createRequire } from "node:module";
+import { Command } from "commander";
+import { type DaemonConfig, loadDaemonConfig } from "../config/index.js";
+import { type Logger, seededRandom, systemClock } from "../core/index.js";
+import { startDaemon } from "../daemon/index.js";
+import { runService, type Service } from "./service.js";
+import type { Terminal } from "./terminal.js";
+import { VERSION } from "./version.js";
+
+/** Differs from start to start, so that nodes which start together do not retry together. */
+const SEED_MAX = 2 ** 32;
+const DEFAULT_CONFIG = "/etc/scissiond/scissiond.yaml";
+
+export function runCommand(terminal: Terminal): Command {
+  return new Command("run")
+    .description("Run the daemon on the edge node.")
+    .option("--config <file>", "the YAML file", DEFAULT_CONFIG)
+    .addHelpText(
+      "after",
+      `
+SIGHUP reloads the file; one with errors leaves the old configuration in force. SIGTERM stops.
+The log goes to standard output, one JSON object per line. Exit code 78: the file has errors.
+
+Examples:
+  scissiond run --config scissiond.yaml
+  systemctl reload scissiond`,
+    )
+    .action(({ config }: { config: string }) =>
+      runService(terminal, {
+        load: () => loadDaemonConfig(config, terminal.env),
+        start,
+      }),
+    );
+}
+
+async function start(config: DaemonConfig, log: Logger): Promise<Service<DaemonConfig>> {
+  const daemon = await startDaemon(config, {
+    log,
+    clock: systemClock,
+    random: seededRandom(randomInt(SEED_MAX)),
+    newId: randomUUID,
+    versions: {
+      scissiond: VERSION,
+      node: process.versions.node,
+      onnxruntime: onnxruntimeVersion(),
+    },
+  });
+  return {
+    summary: `serving on port ${daemon.port}, broker ${daemon.broker}`,
+    reload: (next) => daemon.reload(next),
+    stop: () => daemon.stop(),
+  };
+}
+
+/** Read from its manifest: only the inference child may load the library itself. */
+function onnxruntimeVersion(): string {
+  const require = createRequire(import.meta.url);
+  return (require("onnxruntime-node/package.json") as { version: string }).version;
+}
