@@ -17,3 +17,5 @@ export type {
   PlanningProblem,
   RankedPlan,
 } from "./problem.js";
+export { pricePlan } from "./price.js";
+export { type Ranking, rankPlans } from "./rank.js";

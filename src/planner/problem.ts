@@ -33,6 +33,11 @@ export interface PlanningProblem {
   links: readonly PlanningLink[];
   /** Devices at which the input may arise. A device that runs layers is its own plan's source. */
   sources: readonly string[];
+  /**
+   * Orders that data may take, each a list of node names; a plan uses any part of one, in its order.
+   * Absent: at most one node of each tier, device → edge → cloud.
+   */
+  paths?: readonly (readonly string[])[];
   costModel: CostModel;
   constraints: Constraints;
   /** How many plans are wanted. */

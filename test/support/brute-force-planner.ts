@@ -1,0 +1,188 @@
+import type {
+  Constraints,
+  PlanningNode,
+  PlanningProblem,
+  RankedPlan,
+} from "../../src/planner/index.js";
+
+const TIER_RANK = { device: 0, edge: 1, cloud: 2 };
+
+/** A plan as the oracle sees it. */
+interface Candidate {
+  source: string;
+  /** The node of each block. */
+  nodes: readonly PlanningNode[];
+  latencyMs: number;
+  bytes: number;
+  runs: { node: PlanningNode; first: number; last: number; ms: number }[];
+}
+
+/**
+ * Tries every node for every block and every source, keeps what the constraints allow and sorts it by
+ * the documented order. Written from the definition of a plan alone; shares no code with the planner.
+ */
+export function bruteForcePlans(problem: PlanningProblem): string[] {
+  const found: Candidate[] = [];
+  for (const source of problem.sources) {
+    for (const nodes of assignments(problem.nodes, problem.blocks.length)) {
+      const candidate = evaluate(problem, source, nodes);
+      if (candidate !== undefined && isAllowed(problem, candidate)) found.push(candidate);
+    }
+  }
+  return found.sort(compare).slice(0, problem.topK).map(describeCandidate);
+}
+
+/** The same line for a plan of the planner, to compare. */
+export function describePlan(plan: RankedPlan): string {
+  const runs = plan.partitions.map((part) => `${part.node}:${part.firstBlock}-${part.lastBlock}`);
+  return `${plan.source} ${runs.join(" ")} ${plan.latencyMs} ms ${plan.transferBytes} bytes`;
+}
+
+function describeCandidate({ source, runs, latencyMs, bytes }: Candidate): string {
+  const parts = runs.map(({ node, first, last }) => `${node.name}:${first}-${last}`);
+  return `${source} ${parts.join(" ")} ${latencyMs} ms ${bytes} bytes`;
+}
+
+function* assignments(nodes: readonly PlanningNode[], length: number): Generator<PlanningNode[]> {
+  if (length === 0) {
+    yield [];
+    return;
+  }
+  for (const first of nodes) {
+    for (const rest of assignments(nodes, length - 1)) yield [first, ...rest];
+  }
+}
+
+function evaluate(
+  problem: PlanningProblem,
+  source: string,
+  nodes: readonly PlanningNode[],
+): Candidate | undefined {
+  const runs: Candidate["runs"] = [];
+  for (const [block, node] of nodes.entries()) {
+    const run = runs.at(-1);
+    const ms = node.blockMs[block]!;
+    if (run?.node === node) {
+      run.last = block;
+      run.ms += ms;
+    } else runs.push({ node, first: block, last: block, ms });
+  }
+  const places = [source, ...runs.map(({ node }) => node.name)];
+  const sizes = [problem.inputBytes, ...runs.map(({ last }) => problem.blocks[last]!.outputBytes)];
+  if (problem.costModel.returnResult) places.push(source);
+  let latencyMs = runs.reduce((sum, run) => sum + run.ms, 0);
+  let bytes = 0;
+  for (const [index, to] of places.slice(1).entries()) {
+    const from = places[index]!;
+    if (from === to) continue;
+    const link = problem.links.find((one) => one.from === from && one.to === to);
+    if (link === undefined) return undefined;
+    const size = sizes[index]!;
+    latencyMs += problem.costModel.rttFactor * link.rttMs + (size * 8) / link.bandwidthMbps / 1_000;
+    bytes += size;
+  }
+  return { source, nodes, latencyMs, bytes, runs };
+}
+
+function isAllowed(problem: PlanningProblem, candidate: Candidate): boolean {
+  const { constraints } = problem;
+  const names = candidate.runs.map(({ node }) => node.name);
+  const order =
+    problem.paths === undefined
+      ? candidate.runs.every(({ node }, index) => {
+          const previous = candidate.runs[index - 1];
+          const rises =
+            previous === undefined || TIER_RANK[previous.node.tier] < TIER_RANK[node.tier];
+          return rises && (node.tier !== "device" || node.name === candidate.source);
+        })
+      : problem.paths.some((path) => mayTake(problem, path, candidate.source, names));
+  const held = Math.max(
+    constraints.minBlocksOnDevice,
+    constraints.rawInputStaysOn === "device" ? 1 : 0,
+  );
+  return (
+    order &&
+    candidate.nodes.slice(0, held).every((node) => node.name === candidate.source) &&
+    names.every((name) => !constraints.nodes.exclude.includes(name)) &&
+    constraints.nodes.require.every((name) => names.includes(name)) &&
+    (constraints.latencyMsMax === undefined || candidate.latencyMs <= constraints.latencyMsMax) &&
+    (["device", "edge", "cloud"] as const).every((tier) => tierAllows(problem, candidate, tier)) &&
+    constraints.limits.every((limits) =>
+      placementAllows(problem, candidate, limits, (name) => name === limits.node),
+    )
+  );
+}
+
+function mayTake(
+  problem: PlanningProblem,
+  path: readonly string[],
+  source: string,
+  names: readonly string[],
+): boolean {
+  const first = problem.nodes.find((node) => node.name === path[0]);
+  if (first?.tier === "device" && first.name !== source) return false;
+  let at = 0;
+  for (const name of path) if (name === names[at]) at += 1;
+  return at === names.length;
+}
+
+function tierAllows(
+  problem: PlanningProblem,
+  candidate: Candidate,
+  tier: "device" | "edge" | "cloud",
+): boolean {
+  const own = problem.constraints[tier];
+  const used = candidate.nodes.filter((node) => node.tier === tier);
+  if (own.use === "never" && used.length > 0) return false;
+  if (own.use === "must" && used.length === 0) return false;
+  if (own.nodes.length > 0 && !used.some((node) => own.nodes.includes(node.name))) return false;
+  const isInTier = (name: string): boolean =>
+    (problem.nodes.find((node) => node.name === name)?.tier ?? "device") === tier;
+  return placementAllows(problem, candidate, own, isInTier);
+}
+
+function placementAllows(
+  problem: PlanningProblem,
+  candidate: Candidate,
+  own: Omit<Constraints["edge"], "use" | "nodes">,
+  covers: (name: string) => boolean,
+): boolean {
+  const runsLayer = (layer: number): boolean =>
+    problem.blocks.some(
+      (block, index) =>
+        block.firstLayer <= layer &&
+        layer <= block.lastLayer &&
+        covers(candidate.nodes[index]!.name),
+    );
+  const places = [candidate.source, ...candidate.runs.map(({ node }) => node.name)];
+  let upload = 0;
+  for (const [index, { node, first }] of candidate.runs.entries()) {
+    const from = places[index]!;
+    const size = first === 0 ? problem.inputBytes : problem.blocks[first - 1]!.outputBytes;
+    if (from !== node.name && covers(from)) upload += size;
+  }
+  const allMs = candidate.runs.reduce((sum, run) => sum + run.ms, 0);
+  const ownMs = candidate.runs
+    .filter(({ node }) => covers(node.name))
+    .reduce((sum, run) => sum + run.ms, 0);
+  return (
+    own.mustRunLayers.every(runsLayer) &&
+    !own.mustNotRunLayers.some(runsLayer) &&
+    (own.uploadBytesMax === undefined || upload <= own.uploadBytesMax) &&
+    (own.computeMsMax === undefined || ownMs <= own.computeMsMax) &&
+    (own.computePercentMax === undefined || ownMs * 100 <= own.computePercentMax * allMs)
+  );
+}
+
+function compare(a: Candidate, b: Candidate): number {
+  const byRank = a.latencyMs - b.latencyMs || a.runs.length - b.runs.length || a.bytes - b.bytes;
+  if (byRank !== 0) return byRank;
+  if (a.source !== b.source) return a.source < b.source ? -1 : 1;
+  for (const [block, node] of a.nodes.entries()) {
+    const other = b.nodes[block]!;
+    const byTier = TIER_RANK[node.tier] - TIER_RANK[other.tier];
+    if (byTier !== 0) return byTier;
+    if (node.name !== other.name) return node.name < other.name ? -1 : 1;
+  }
+  return 0;
+}

@@ -1,0 +1,126 @@
+import fc from "fast-check";
+import {
+  type Constraints,
+  constraintsSchema,
+  type PlanningNode,
+  type PlanningProblem,
+} from "../../src/planner/index.js";
+import type { Tier } from "../../src/protocol/index.js";
+
+/** Few small whole numbers, and a bandwidth at which a byte takes whole milliseconds: many exact ties. */
+const SMALL = fc.integer({ min: 0, max: 4 });
+const ONE_BYTE_PER_MS_MBPS = 0.008;
+
+const NODES: readonly { name: string; tier: Tier }[] = [
+  { name: "cam-a", tier: "device" },
+  { name: "cam-b", tier: "device" },
+  { name: "edge-a", tier: "edge" },
+  { name: "edge-b", tier: "edge" },
+  { name: "gpu-a", tier: "cloud" },
+];
+const NAMES = NODES.map(({ name }) => name);
+
+/** Every field of the constraints, mostly unset. */
+function constraintsArbitrary(lastLayer: number): fc.Arbitrary<Constraints> {
+  const rarely = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
+    fc.oneof({ weight: 4, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary });
+  const layers = fc.array(fc.integer({ min: 0, max: lastLayer }), { maxLength: 1 });
+  const names = (allowed: readonly string[]): fc.Arbitrary<string[] | undefined> =>
+    rarely(fc.uniqueArray(fc.constantFrom(...allowed), { minLength: 1, maxLength: 2 }));
+  const placement = {
+    mustRunLayers: rarely(layers),
+    mustNotRunLayers: rarely(layers),
+    uploadBytesMax: rarely(fc.integer({ min: 0, max: 6 })),
+    computeMsMax: rarely(fc.integer({ min: 0, max: 10 })),
+    computePercentMax: rarely(fc.constantFrom(0, 25, 50, 75, 100)),
+  };
+  const tier = (name: Tier): fc.Arbitrary<object | undefined> =>
+    rarely(
+      fc.record({
+        use: rarely(fc.constantFrom("may", "must", "never")),
+        nodes: names(NODES.filter((node) => node.tier === name).map((node) => node.name)),
+        ...placement,
+      }),
+    );
+  return fc
+    .record({
+      rawInputStaysOn: rarely(fc.constant("device")),
+      minBlocksOnDevice: rarely(fc.integer({ min: 0, max: 2 })),
+      latencyMsMax: rarely(fc.integer({ min: 1, max: 30 })),
+      nodes: rarely(fc.record({ exclude: names(NAMES), require: names(NAMES) })),
+      device: tier("device"),
+      edge: tier("edge"),
+      cloud: tier("cloud"),
+      limits: rarely(
+        fc.array(fc.record({ node: fc.constantFrom(...NAMES), ...placement }), { maxLength: 1 }),
+      ),
+    })
+    .map((value) => constraintsSchema.parse(withoutUndefined(value)));
+}
+
+function withoutUndefined(value: object): unknown {
+  return JSON.parse(JSON.stringify(value));
+}
+
+function nodesArbitrary(blockCount: number): fc.Arbitrary<PlanningNode[]> {
+  return fc.subarray([...NODES], { minLength: 1 }).chain((nodes) =>
+    fc
+      .array(fc.array(SMALL, { minLength: blockCount, maxLength: blockCount }), {
+        minLength: nodes.length,
+        maxLength: nodes.length,
+      })
+      .map((times) => nodes.map((node, index) => ({ ...node, blockMs: times[index]! }))),
+  );
+}
+
+/** Small problems of every kind: ties, zero times, missing links, several sources, constraints, paths. */
+export function problemArbitrary(options: { paths: boolean }): fc.Arbitrary<PlanningProblem> {
+  return fc
+    .array(fc.record({ layers: fc.integer({ min: 1, max: 3 }), outputBytes: SMALL }), {
+      minLength: 1,
+      maxLength: 4,
+    })
+    .chain((sizes) => {
+      let next = 0;
+      const blocks = sizes.map(({ layers, outputBytes }) => {
+        const firstLayer = next;
+        next += layers;
+        return { firstLayer, lastLayer: next - 1, outputBytes };
+      });
+      const path = fc.array(fc.constantFrom(...NAMES), { minLength: 1, maxLength: 4 });
+      return fc.record({
+        blocks: fc.constant(blocks),
+        inputBytes: SMALL,
+        nodes: nodesArbitrary(blocks.length),
+        links: linksArbitrary(),
+        sources: fc.constantFrom(["cam-a"], ["cam-a", "cam-b"], ["cam-b", "cam-a"]),
+        costModel: fc.record({
+          rttFactor: fc.constantFrom(1, 0.5),
+          returnResult: fc.boolean(),
+        }),
+        constraints: constraintsArbitrary(next),
+        topK: fc.integer({ min: 1, max: 12 }),
+        ...(options.paths ? { paths: fc.array(path, { minLength: 1, maxLength: 3 }) } : {}),
+      });
+    });
+}
+
+/** Most of the links between any two nodes. */
+function linksArbitrary(): fc.Arbitrary<PlanningProblem["links"][number][]> {
+  const pairs = NAMES.flatMap((from) => NAMES.map((to) => ({ from, to }))).filter(
+    ({ from, to }) => from !== to,
+  );
+  const link = fc.option(
+    fc.record({
+      rttMs: SMALL,
+      bandwidthMbps: fc.constantFrom(ONE_BYTE_PER_MS_MBPS, ONE_BYTE_PER_MS_MBPS / 2),
+    }),
+    { nil: undefined, freq: 8 },
+  );
+  return fc.array(link, { minLength: pairs.length, maxLength: pairs.length }).map((values) =>
+    pairs.flatMap((pair, index) => {
+      const value = values[index];
+      return value === undefined ? [] : [{ ...pair, ...value }];
+    }),
+  );
+}
