@@ -9,7 +9,7 @@ export interface Block extends LayerRange {
 
 /**
  * The blocks between the cut points that are worth a cut, in order, covering every layer.
- * A model without a cut point is one block.
+ * A model without a cut point is one block; one without layers is the empty block 0 to 0.
  */
 export function chooseBlocks(
   opened: { layers: number; cutPoints: readonly CutPointInfo[]; outputs: readonly TensorInfo[] },
@@ -18,7 +18,7 @@ export function chooseBlocks(
   const cuts = opened.cutPoints.filter((cut) => options.cutInsideFusions || !cut.fused);
   const ends = [
     ...cuts.map((cut) => ({ lastLayer: cut.afterLayer, cutTensors: cut.tensors })),
-    { lastLayer: opened.layers - 1, cutTensors: opened.outputs },
+    { lastLayer: Math.max(opened.layers - 1, 0), cutTensors: opened.outputs },
   ];
   return ends.map((end, index) => ({
     index,

@@ -32,5 +32,5 @@ export function formatMs(milliseconds: number): string {
 }
 
 function width(text: string): number {
-  return [...text].length;
+  return Array.from(text).length;
 }

@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { dirname, resolve, sep } from "node:path";
 import { AppError, errorMessage, printable } from "../core/index.js";
+import type { ReadExternal } from "../model/index.js";
 
 export function sha256Of(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
@@ -35,19 +36,12 @@ export function readModelFile(path: string, bytesMax: number): Uint8Array {
   });
 }
 
-/** Reads a slice of an external data file; `length` undefined means up to its end. */
-export type ExternalReader = (
-  location: string,
-  offset: number,
-  length: number | undefined,
-) => Uint8Array;
-
 /**
  * Reads external data from within the model's own directory, links resolved, and no more than
  * `bytesMax` in all.
  * @throws AppError MODEL_UNREADABLE | MODEL_TOO_LARGE
  */
-export function externalReader(modelPath: string, bytesMax: number): ExternalReader {
+export function externalReader(modelPath: string, bytesMax: number): ReadExternal {
   const directory = dirname(realpathSync(modelPath));
   let bytesLeft = bytesMax;
   return (location, offset, length) => {

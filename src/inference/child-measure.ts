@@ -1,12 +1,24 @@
 import { performance } from "node:perf_hooks";
 import type { Tensor } from "onnxruntime-node";
 import { AppError, printable } from "../core/index.js";
-import { extractSubModel, type OnnxModel, withExtraOutputs } from "../model/index.js";
+import {
+  extractSubModel,
+  type OnnxModel,
+  type SubModel,
+  withExtraOutputs,
+} from "../model/index.js";
 import type { CutPointInfo, TensorInfo } from "../protocol/index.js";
 import { openSession, type Session } from "./child-session.js";
 import { fromHalf, infoOf, type Tensors } from "./child-tensors.js";
 import { type ComparedTensor, compareTensors, worstOf } from "./compare.js";
-import type { ChildConfig, Compared, Measured, MeasureTarget, Repeat } from "./messages.js";
+import type {
+  ChildConfig,
+  Compared,
+  LayerRange,
+  Measured,
+  MeasureTarget,
+  Repeat,
+} from "./messages.js";
 
 interface Context {
   model: OnnxModel;
@@ -20,6 +32,8 @@ interface Context {
 }
 
 interface Measurer {
+  /** The range as a model of its own. */
+  part(range: LayerRange): SubModel;
   measure(target: MeasureTarget, repeat: Repeat): Promise<Measured>;
   compare(): Promise<Compared>;
 }
@@ -40,11 +54,14 @@ export function createMeasurer(context: Context): Measurer {
     return describeRuns(timed);
   };
 
-  const measureRange = async (
-    range: { firstLayer: number; lastLayer: number },
-    repeat: Repeat,
-  ): Promise<Measured> => {
-    const part = extractSubModel(model, range, types);
+  // A model without layers passes inputs or constants on; its one block is the model itself.
+  const partOf = (range: LayerRange): SubModel =>
+    model.layers.length === 0
+      ? { bytes: context.bytes, inputs: [...feeds.keys()], outputs: outputNames }
+      : extractSubModel(model, range, types);
+
+  const measureRange = async (range: LayerRange, repeat: Repeat): Promise<Measured> => {
+    const part = partOf(range);
     await fetchMissing(context, table, part.inputs);
     const timed = await withSession(part.bytes, config, (session) =>
       timeRuns(repeat, () => session.run(table, part.outputs)),
@@ -58,6 +75,7 @@ export function createMeasurer(context: Context): Measurer {
   };
 
   return {
+    part: partOf,
     measure: (target, repeat) =>
       target.kind === "whole" ? measureWhole(repeat) : measureRange(target, repeat),
     async compare() {
@@ -161,5 +179,5 @@ function comparable(tensor: Tensor): ComparedTensor {
   const { data } = tensor;
   const isRawHalf = tensor.type === "float16" && data instanceof Uint16Array;
   const numbers = isRawHalf ? Float32Array.from(data, fromHalf) : data;
-  return { dtype: tensor.type, shape: tensor.dims, data: numbers as ComparedTensor["data"] };
+  return { dtype: tensor.type, shape: tensor.dims, data: numbers };
 }

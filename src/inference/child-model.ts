@@ -4,16 +4,16 @@ import { env } from "onnxruntime-node";
 import { AppError, errorMessage, printable } from "../core/index.js";
 import {
   type CutPoint,
-  extractSubModel,
   findCutPoints,
   inlineExternalData,
   type OnnxModel,
   parseModel,
+  type SubModel,
   withExtraOutputs,
 } from "../model/index.js";
-import type { CutPointInfo, InputBinding, TensorInfo } from "../protocol/index.js";
+import type { InputBinding, TensorInfo } from "../protocol/index.js";
 import { externalReader, readModelFile, sha256Of, writeAtomically } from "./child-files.js";
-import { tensorsAfterFusion } from "./child-fusion.js";
+import { findFusedCuts } from "./child-fusion.js";
 import { bindInputs, unboundError } from "./child-inputs.js";
 import { createMeasurer } from "./child-measure.js";
 import { learnTypes, type RunTypes } from "./child-types.js";
@@ -49,11 +49,13 @@ export async function openModel(
 ): Promise<{ loaded: LoadedModel; description: OpenedModel }> {
   const file = readModelFile(request.path, config.modelBytesMax);
   const parsed = parseModel(file);
-  if (parsed.layers.length === 0) {
-    throw new AppError("MODEL_UNSUPPORTED", "the model has no layers: there is nothing to run");
-  }
   const hasExternalData = parsed.externalFiles.length > 0;
-  const model = hasExternalData ? withExternalData(parsed, request.path, file, config) : parsed;
+  const model = hasExternalData
+    ? inlineExternalData(
+        parsed,
+        externalReader(request.path, config.modelBytesMax - file.byteLength),
+      )
+    : parsed;
   const bytes = hasExternalData ? withExtraOutputs(model, []) : file;
 
   const candidates = findCutPoints(model, { maxCutTensors: request.maxCutTensors });
@@ -71,15 +73,21 @@ export async function openModel(
       `${candidates.length - legal.length} cut points are left out: what crosses them is no tensor that can be fetched`,
     );
   }
-  const survivors = await fusionEvidence({ bytes, config, notes, needed: legal.length > 0 });
-  const cutPoints = legal.map((cut, index) => describeCut({ ...cut, index }, types, survivors));
+  const fused = await fusedCuts(legal, { model, bytes, types, config, notes });
+  const cutPoints = legal.map((cut, index) => ({
+    index,
+    afterLayer: cut.afterLayer,
+    tensors: cut.tensors.flatMap((name) => types.get(name) ?? []),
+    fused: fused.has(cut.afterLayer),
+  }));
   const outputs = model.outputs.flatMap((output) => types.get(output.name) ?? []);
 
   const measurer = createMeasurer({ model, bytes, config, feeds, types, cutPoints, outputs });
   return {
     loaded: {
-      ...measurer,
-      extract: (range, path) => extractTo(path, extractSubModel(model, range, types), types),
+      measure: (target, repeat) => measurer.measure(target, repeat),
+      compare: () => measurer.compare(),
+      extract: (range, path) => extractTo(path, measurer.part(range), types),
     },
     description: {
       model: { name: request.modelName ?? nameOfFile(request.path), sha256: sha256Of(file) },
@@ -91,15 +99,6 @@ export async function openModel(
       notes,
     },
   };
-}
-
-function withExternalData(
-  model: OnnxModel,
-  path: string,
-  file: Uint8Array,
-  config: ChildConfig,
-): OnnxModel {
-  return inlineExternalData(model, externalReader(path, config.modelBytesMax - file.byteLength));
 }
 
 /** Binds the inputs and runs the model; what fails on an assumed axis is told as that. */
@@ -129,38 +128,29 @@ async function runOnce(
   return { feeds, run, notes };
 }
 
-async function fusionEvidence(context: {
-  bytes: Uint8Array;
-  config: ChildConfig;
-  notes: string[];
-  needed: boolean;
-}): Promise<ReadonlySet<string> | undefined> {
-  if (!context.needed) return undefined;
+async function fusedCuts(
+  cuts: readonly CutPoint[],
+  context: Parameters<typeof findFusedCuts>[1] & { notes: string[] },
+): Promise<ReadonlySet<number>> {
+  if (cuts.length === 0) return new Set();
   try {
-    return await tensorsAfterFusion(context.bytes, context.config);
+    const { fused, unexamined } = await findFusedCuts(cuts, context);
+    if (unexamined > 0) {
+      context.notes.push(
+        `${unexamined} of ${cuts.length} cut points were not checked for fusions across them: it took too long`,
+      );
+    }
+    return fused;
   } catch (error) {
     const reason = printable(errorMessage(error));
     context.notes.push(`no evidence of what ONNX Runtime fuses, so no cut is marked: ${reason}`);
-    return undefined;
+    return new Set();
   }
-}
-
-function describeCut(
-  cut: CutPoint,
-  types: ReadonlyMap<string, TensorInfo>,
-  survivors: ReadonlySet<string> | undefined,
-): CutPointInfo {
-  return {
-    index: cut.index,
-    afterLayer: cut.afterLayer,
-    tensors: cut.tensors.flatMap((name) => types.get(name) ?? []),
-    fused: survivors !== undefined && cut.tensors.some((name) => !survivors.has(name)),
-  };
 }
 
 function extractTo(
   path: string,
-  part: { bytes: Uint8Array; inputs: readonly string[]; outputs: readonly string[] },
+  part: SubModel,
   types: ReadonlyMap<string, TensorInfo>,
 ): Extracted {
   try {

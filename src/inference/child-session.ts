@@ -51,7 +51,7 @@ export async function openSession(
       const fetched = await session.run(wanted, names).catch((cause: unknown) => {
         throw refusal("run", cause);
       });
-      return new Map(Object.entries(fetched)) as Tensors;
+      return new Map(Object.entries(fetched));
     },
     release: () => session.release(),
   };

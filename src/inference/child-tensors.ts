@@ -13,7 +13,7 @@ export function infoOf(name: string, tensor: Tensor): TensorInfo {
 function byteLengthOf(tensor: Tensor): number {
   const { data } = tensor;
   if (ArrayBuffer.isView(data)) return data.byteLength;
-  return (data as string[]).reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+  return data.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
 }
 
 export interface TensorSpec {
@@ -66,7 +66,7 @@ function elementsOf(spec: TensorSpec, count: number, random: Random): Elements {
     case "float64":
       return new Float64Array(count).map(real);
     case "float16":
-      return new Uint16Array(count).map(() => toHalf(real()));
+      return halves(count, real);
     case "int8":
       return new Int8Array(count).fill(integerOf(spec, -(2 ** 7), 2 ** 7 - 1));
     case "uint8":
@@ -98,6 +98,11 @@ function elementsOf(spec: TensorSpec, count: number, random: Random): Elements {
   }
 }
 
+function halves(count: number, real: Random): Uint16Array {
+  const encode = halfEncoder();
+  return new Uint16Array(count).map(() => encode(real()));
+}
+
 function integerOf(spec: TensorSpec, min: number, max: number): number {
   const value = spec.value ?? 1;
   if (Number.isInteger(value) && value >= min && value <= max) return value;
@@ -107,19 +112,25 @@ function integerOf(spec: TensorSpec, min: number, max: number): number {
   );
 }
 
-/** IEEE 754 binary16 bits of a number, rounded to nearest even (by way of binary32). */
-export function toHalf(value: number): number {
-  const view = new DataView(new ArrayBuffer(4));
-  view.setFloat32(0, value);
-  const bits = view.getUint32(0);
-  const sign = (bits >>> 16) & 0x8000;
-  const magnitude = Math.abs(view.getFloat32(0));
-  if (Number.isNaN(value)) return sign | 0x7e00;
-  if (magnitude >= 65_520) return sign | 0x7c00;
-  // Below the smallest normal number the step is 2⁻²⁴; above it, 2^(exponent − 10).
-  const exponent = magnitude < 2 ** -14 ? -14 : ((bits >>> 23) & 0xff) - 127;
-  const steps = roundHalfToEven(magnitude / 2 ** (exponent - 10));
-  return sign | (((exponent + 14) << 10) + steps);
+/**
+ * A function from a number to its IEEE 754 binary16 bits, rounded to nearest even by way of
+ * binary32. It keeps its scratch memory: inputs can have millions of elements.
+ */
+export function halfEncoder(): (value: number) => number {
+  const single = new Float32Array(1);
+  const singleBits = new Uint32Array(single.buffer);
+  return (value) => {
+    single[0] = value;
+    const bits = singleBits[0] ?? 0;
+    const sign = (bits >>> 16) & 0x8000;
+    const magnitude = Math.abs(single[0]);
+    if (Number.isNaN(value)) return sign | 0x7e00;
+    if (magnitude >= 65_520) return sign | 0x7c00;
+    // Below the smallest normal number the step is 2⁻²⁴; above it, 2^(exponent − 10).
+    const exponent = magnitude < 2 ** -14 ? -14 : ((bits >>> 23) & 0xff) - 127;
+    const steps = roundHalfToEven(magnitude * 2 ** (10 - exponent));
+    return sign | (((exponent + 14) << 10) + steps);
+  };
 }
 
 /** The number that IEEE 754 binary16 bits stand for. */

@@ -19,7 +19,7 @@ export async function watchMemory(
 ): Promise<void> {
   const { clock, signal } = deps;
   let everRead = false;
-  while (!signal.aborted) {
+  for (;;) {
     const residentMiB = await readResidentMiB(watch.pid);
     if (signal.aborted) return;
     if (residentMiB === undefined) {

@@ -66,7 +66,7 @@ export const requestSchema = z.strictObject({
 
 export const openedModelSchema = z.strictObject({
   model: modelRefSchema,
-  layers: z.number().int().positive(),
+  layers: z.number().int().nonnegative(),
   inputs: z.array(tensorInfoSchema),
   /** Outputs that are tensors; others are named in `notes`. */
   outputs: z.array(tensorInfoSchema),
