@@ -1,0 +1,110 @@
+import { cpus, totalmem } from "node:os";
+import { type Clock, type Logger, type Random, Teardown } from "../core/index.js";
+import type { NodeState } from "../protocol/index.js";
+import {
+  connectTelemetry,
+  startLinkProber,
+  startProbeServer,
+  type Telemetry,
+} from "../telemetry/index.js";
+import { createBenchmarkDuty } from "./benchmark-duty.js";
+import { type ModelCache, openModelCache } from "./model-cache.js";
+import type { AgentOptions } from "./options.js";
+
+/** A benchmark that is stopped has a child process to end. */
+const STEP_TIMEOUT_MS = 10_000;
+
+export interface AgentDeps {
+  log: Logger;
+  clock: Clock;
+  random: Random;
+  newId: () => string;
+  version: string;
+}
+
+export interface Agent {
+  /** Where peers probe this node; undefined where they may not. */
+  readonly probePort: number | undefined;
+  /** False while there is no broker. */
+  readonly connected: boolean;
+  /** Publishes `offline` and stops. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the agent of a device or cloud node: it answers probes, measures its links, and benchmarks on
+ * command. A broker that is away is no error: it is tried for ever. LISTEN_FAILED.
+ */
+export async function startAgent(options: AgentOptions, deps: AgentDeps): Promise<Agent> {
+  const teardown = new Teardown(deps.log, { stepTimeoutMs: STEP_TIMEOUT_MS });
+  try {
+    const { log, clock } = deps;
+    const cache = await openModelCache(options, { log, clock });
+    const { probeServer: serverOptions } = options;
+    const server = serverOptions.enabled
+      ? await startProbeServer(serverOptions, { log, clock })
+      : undefined;
+    teardown.defer("probe server", () => server?.stop());
+    const telemetry = await joinTelemetry(options, { ...deps, cache, teardown });
+    const prober = startLinkProber(
+      { self: options.node.name, peers: options.links, probe: options.probe },
+      {
+        ...deps,
+        publishLink: (from, to, report) => telemetry.publishLink(from, to, report),
+      },
+    );
+    teardown.defer("link prober", () => prober.stop());
+    return {
+      probePort: server?.port,
+      get connected() {
+        return telemetry.connected;
+      },
+      stop: () => teardown.run(),
+    };
+  } catch (cause) {
+    await teardown.run().catch(() => undefined);
+    throw cause;
+  }
+}
+
+async function joinTelemetry(
+  options: AgentOptions,
+  deps: AgentDeps & { cache: ModelCache; teardown: Teardown },
+): Promise<Telemetry> {
+  const { cache, teardown } = deps;
+  const bootId = deps.newId();
+  const state = (): NodeState => ({
+    node: options.node.name,
+    status: "online",
+    bootId,
+    tier: options.node.tier,
+    hardwareClass: options.node.hardwareClass,
+    version: deps.version,
+    logicalCores: cpus().length,
+    memoryBytes: totalmem(),
+    emulatedSlowdown: options.emulate.slowdown,
+    models: cache.models(),
+  });
+  const stopping = new AbortController();
+  const benchmark = createBenchmarkDuty(options, {
+    log: deps.log.child({ component: "benchmark" }),
+    clock: deps.clock,
+    cache,
+    signal: stopping.signal,
+    onProfile: (profile) => telemetry.publishProfile(profile),
+    onModels: () => telemetry.setState(state()),
+  });
+  const telemetry = await connectTelemetry(
+    options.mqtt,
+    { site: options.site, role: "agent", state: state() },
+    {
+      log: deps.log.child({ component: "telemetry" }),
+      clock: deps.clock,
+      random: deps.random,
+      handlers: { commands: new Map([["benchmark", benchmark]]) },
+    },
+  );
+  teardown.defer("telemetry", () => telemetry.stop());
+  teardown.defer("benchmark", () => stopping.abort());
+  return telemetry;
+}

@@ -1,0 +1,95 @@
+import { benchmarkModel } from "../benchmark/index.js";
+import { AppError, type Clock, type Logger } from "../core/index.js";
+import {
+  type BenchmarkCommand,
+  benchmarkCommandSchema,
+  type Profile,
+  parseValue,
+} from "../protocol/index.js";
+import type { ModelCache } from "./model-cache.js";
+import type { AgentOptions } from "./options.js";
+
+/** What a benchmark's answer carries; the profile itself travels on its own topic. */
+export interface BenchmarkAnswer {
+  measuredAt: number;
+  wholeMs: number;
+}
+
+interface Running {
+  /** What is measured: two commands for the same share one run. */
+  key: string;
+  answer: Promise<BenchmarkAnswer>;
+}
+
+export interface BenchmarkDutyDeps {
+  log: Logger;
+  clock: Clock;
+  cache: ModelCache;
+  signal: AbortSignal;
+  onProfile(profile: Profile): void;
+  onModels(): void;
+}
+
+/**
+ * The command `benchmark`, one at a time: two at once would falsify each other. A second command for what
+ * is being measured joins it (a daemon that was restarted asks again); any other is refused as busy.
+ */
+export function createBenchmarkDuty(
+  options: AgentOptions,
+  deps: BenchmarkDutyDeps,
+): (command: unknown) => Promise<BenchmarkAnswer> {
+  let running: Running | undefined;
+  return async (value) => {
+    const parsed = parseValue(value, benchmarkCommandSchema);
+    if (!parsed.ok) throw new AppError("COMMAND_FAILED", `bad command: ${parsed.message}`);
+    const { model, inputs } = parsed.value;
+    const key = JSON.stringify([model.sha256, inputs]);
+    if (running !== undefined && running.key !== key) {
+      throw new AppError("COMMAND_FAILED", "busy with another benchmark; ask again later");
+    }
+    running ??= {
+      key,
+      answer: measure(parsed.value, options, deps).finally(() => {
+        running = undefined;
+      }),
+    };
+    return running.answer;
+  };
+}
+
+async function measure(
+  command: BenchmarkCommand,
+  options: AgentOptions,
+  deps: BenchmarkDutyDeps,
+): Promise<BenchmarkAnswer> {
+  const expiry = new AbortController();
+  const done = new AbortController();
+  void deps.clock.sleep(command.timeoutMs, done.signal).then(() => {
+    if (!done.signal.aborted) expiry.abort();
+  });
+  const signal = AbortSignal.any([deps.signal, expiry.signal]);
+  try {
+    const path = await deps.cache.fetch(command.model, signal);
+    deps.onModels();
+    const { name, tier, hardwareClass } = options.node;
+    const profile = await benchmarkModel(
+      {
+        path,
+        modelName: command.model.name,
+        node: { name, tier, hardwareClass },
+        inputs: command.inputs,
+        emulatedSlowdown: options.emulate.slowdown,
+      },
+      options.benchmark,
+      { log: deps.log, clock: deps.clock, signal },
+    );
+    deps.onProfile(profile);
+    return { measuredAt: profile.measuredAt, wholeMs: profile.wholeMs };
+  } catch (cause) {
+    if (!expiry.signal.aborted) throw cause;
+    const text = `the benchmark was not done within ${command.timeoutMs} ms`;
+    throw new AppError("COMMAND_TIMEOUT", text, { cause });
+  } finally {
+    done.abort();
+  }
+}

@@ -1,0 +1,169 @@
+import { connect, createServer, type Socket } from "node:net";
+import { afterEach, describe, expect, it } from "vitest";
+import { seededRandom, silentLogger, systemClock } from "../../src/core/index.js";
+import { startLinkEmulator } from "../../src/demo/index.js";
+import type { LinkReport } from "../../src/protocol/index.js";
+import {
+  probeLink,
+  probeOptionsSchema,
+  probeServerOptionsSchema,
+  startLinkProber,
+  startProbeServer,
+} from "../../src/telemetry/index.js";
+import { encodeRequest } from "../../src/telemetry/probe-protocol.js";
+import { until } from "../support/poll.js";
+
+const deps = { log: silentLogger, clock: systemClock, random: seededRandom(7) };
+const host = "127.0.0.1";
+/** Wall-clock measurements on a machine that also does other things: the best of a few attempts counts. */
+const TIMED = { retry: 5 };
+
+const closers: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+async function server(options: Record<string, unknown> = {}): Promise<number> {
+  const parsed = probeServerOptionsSchema.parse({ port: 0, ...options });
+  const started = await startProbeServer(parsed, deps);
+  closers.push(() => started.stop());
+  return started.port;
+}
+
+async function stranger(port: number): Promise<Socket> {
+  const socket = connect({ host, port, noDelay: true });
+  socket.on("error", () => undefined);
+  closers.push(() => socket.destroy());
+  await new Promise<void>((resolve) => socket.once("connect", resolve));
+  return socket;
+}
+
+describe("probeLink", () => {
+  it.each([
+    { rttMs: 1, bandwidthMbps: 20 },
+    { rttMs: 20, bandwidthMbps: 0.5 },
+    { rttMs: 100, bandwidthMbps: 5 },
+    { rttMs: 10, bandwidthMbps: 100 },
+    { rttMs: 100, bandwidthMbps: 200 },
+    { rttMs: 300, bandwidthMbps: 10 },
+  ])("measures $bandwidthMbps Mbps and $rttMs ms within a tenth", TIMED, async (shape) => {
+    const target = { host, port: await server() };
+    const link = await startLinkEmulator({ target, ...shape }, deps);
+    closers.push(() => link.stop());
+    const { up, down } = await probeLink(
+      { host, port: link.port },
+      probeOptionsSchema.parse({}),
+      deps,
+    );
+    for (const report of [up, down]) {
+      const rttErrorMs = Math.abs((report.rttMs ?? NaN) - shape.rttMs);
+      expect(rttErrorMs).toBeLessThanOrEqual(Math.max(1, shape.rttMs * 0.1));
+      expect((report.bandwidthMbps ?? NaN) / shape.bandwidthMbps).toBeGreaterThan(0.9);
+      expect((report.bandwidthMbps ?? NaN) / shape.bandwidthMbps).toBeLessThan(1.1);
+      expect(report.lossPercent).toBeUndefined();
+    }
+  });
+
+  it("rejects where nobody listens", async () => {
+    const probe = probeLink({ host, port: 1 }, probeOptionsSchema.parse({}), deps);
+    await expect(probe).rejects.toThrow(/127\.0\.0\.1:1.*ECONNREFUSED/);
+  });
+
+  it("rejects a peer that says nothing, in time, and one that says nonsense", async () => {
+    let nonsense = "";
+    const peer = createServer((socket) => {
+      closers.push(() => socket.destroy());
+      socket.on("error", () => undefined);
+      if (nonsense !== "") socket.write(nonsense);
+    });
+    closers.push(() => peer.close());
+    await new Promise<void>((resolve) => peer.listen(0, host, resolve));
+    const address = peer.address();
+    const port = typeof address === "object" && address !== null ? address.port : 0;
+    const options = probeOptionsSchema.parse({ timeoutMs: 200 });
+    await expect(probeLink({ host, port }, options, deps)).rejects.toThrow(/no answer within 200/);
+    nonsense = "HTTP/1.1 400 Bad Request\r\n\r\n";
+    await expect(probeLink({ host, port }, options, deps)).rejects.toMatchObject({
+      code: "STREAM_PROTOCOL",
+    });
+  });
+
+  it("stops at once when it is told to", async () => {
+    const stop = new AbortController();
+    const probe = probeLink({ host, port: await server() }, probeOptionsSchema.parse({}), {
+      ...deps,
+      signal: stop.signal,
+    });
+    stop.abort();
+    await expect(probe).rejects.toMatchObject({ code: "ABORTED" });
+  });
+});
+
+describe("probe server", () => {
+  it("refuses bursts beyond its limits", async () => {
+    const small = await server({ maxBurstBytes: 16_384 });
+    const options = probeOptionsSchema.parse({});
+    await expect(probeLink({ host, port: small }, options, deps)).rejects.toThrow(/refuses/);
+    const poor = await server({ maxBytesPerMinute: 100_000 });
+    await expect(probeLink({ host, port: poor }, options, deps)).rejects.toThrow(/refuses/);
+  });
+
+  it("hangs up on strangers, on slow ones, and on more than it serves at a time", async () => {
+    const port = await server({ maxConnections: 1, connectionTimeoutMs: 300 });
+    const idle = await stranger(port);
+    const second = await stranger(port);
+    await new Promise((resolve) => second.once("close", resolve));
+    expect(idle.destroyed).toBe(false);
+    await new Promise((resolve) => idle.once("close", resolve));
+    const rude = await stranger(port);
+    const closed = new Promise((resolve) => rude.once("close", resolve));
+    rude.write("GET / HTTP/1.1\r\nHost: me\r\n\r\n");
+    await closed;
+  });
+
+  it("does not buffer a burst for a client that does not read", async () => {
+    const port = await server({ maxBurstBytes: 1_000_000_000 });
+    const socket = await stranger(port);
+    socket.pause();
+    const before = process.memoryUsage().rss;
+    socket.write(encodeRequest({ kind: "download", burstBytes: 900_000_000 }));
+    await until(() => socket.readableLength > 0 || socket.bytesWritten > 0);
+    await systemClock.sleep(200);
+    expect(process.memoryUsage().rss - before).toBeLessThan(100_000_000);
+  });
+});
+
+describe("link prober", () => {
+  it("publishes both directions, and a loss of 100 % for a peer that is gone", async () => {
+    const port = await server();
+    const reports: { path: string; report: LinkReport }[] = [];
+    const prober = startLinkProber(
+      {
+        self: "cam-1",
+        peers: [
+          { to: "edge-1", host, port },
+          { to: "gone-1", host, port: 1 },
+        ],
+        probe: probeOptionsSchema.parse({
+          intervalSeconds: 0.05,
+          burstTargetMs: 10,
+          deadAfterFailures: 2,
+        }),
+      },
+      {
+        ...deps,
+        publishLink: (from, to, report) => reports.push({ path: `${from}/${to}`, report }),
+      },
+    );
+    closers.push(() => prober.stop());
+    const lost = await until(() => reports.find(({ path }) => path === "gone-1/cam-1"));
+    expect(lost.report).toEqual({ lossPercent: 100 });
+    const edge = reports.filter(({ path }) => path.includes("edge-1")).map(({ path }) => path);
+    expect(edge.slice(0, 4)).toEqual([
+      "cam-1/edge-1",
+      "edge-1/cam-1",
+      "cam-1/edge-1",
+      "edge-1/cam-1",
+    ]);
+  });
+});
