@@ -40,14 +40,17 @@ export async function converse(conversation: Conversation): Promise<string | und
     reason: undefined,
     closeCode: NORMAL_CLOSURE,
   };
-  const heard = { atMs: clock.monotonicMs(), once: false };
+  const heard = { atMs: clock.monotonicMs(), first: new AbortController() };
 
   const end = (reason: string | undefined, closeCode: number = NORMAL_CLOSURE): void => {
     if (ended.signal.aborted) return;
     Object.assign(outcome, { reason, closeCode });
     ended.abort();
   };
-  const onHeard = (): void => void Object.assign(heard, { atMs: clock.monotonicMs(), once: true });
+  const onHeard = (): void => {
+    heard.atMs = clock.monotonicMs();
+    heard.first.abort();
+  };
   const stop = (): void => end(undefined);
   signal.addEventListener("abort", stop, { once: true });
   if (signal.aborted) stop();
@@ -56,11 +59,13 @@ export async function converse(conversation: Conversation): Promise<string | und
   try {
     socket = await conversation.openSocket(url, UPDATES_SUBPROTOCOL, { messageBytesMax });
     listen(socket, { ended: ended.signal, closed, end, heard: onHeard }, conversation);
+    const first = AbortSignal.any([ended.signal, heard.first.signal]);
+    await clock.sleep(options.connectTimeoutSeconds * 1_000, first);
+    if (!first.aborted) end("the daemon does not answer");
     while (!ended.signal.aborted) {
-      const { silenceTimeoutSeconds, connectTimeoutSeconds } = options;
-      const limitMs = (heard.once ? silenceTimeoutSeconds : connectTimeoutSeconds) * 1_000;
-      const leftMs = limitMs - (clock.monotonicMs() - heard.atMs);
-      if (leftMs <= 0) end(heard.once ? "the daemon fell silent" : "the daemon does not answer");
+      const silentMs = clock.monotonicMs() - heard.atMs;
+      const leftMs = options.silenceTimeoutSeconds * 1_000 - silentMs;
+      if (leftMs <= 0) end("the daemon fell silent");
       else await clock.sleep(leftMs, ended.signal);
     }
     socket.close(outcome.closeCode, "");

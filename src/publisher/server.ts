@@ -9,6 +9,7 @@ import { createUpdateStream, type UpdateStream } from "./stream.js";
 
 /** How often Node looks for requests that are overdue. */
 const OVERDUE_CHECK_MS = 1_000;
+const IDLE_POLL_MS = 20;
 
 /**
  * Opens the port and serves until `stop`.
@@ -61,7 +62,14 @@ async function stopServing(
       resolve();
     });
   });
-  await Promise.all([stream.stop(), clock.sleep(graceMs, closed.signal)]);
+  const streamStopped = stream.stop();
+  const deadlineMs = clock.monotonicMs() + graceMs;
+  while (!closed.signal.aborted && clock.monotonicMs() < deadlineMs) {
+    // Node closes the sockets that are idle now, but not those whose answer is just ending.
+    server.closeIdleConnections();
+    await clock.sleep(IDLE_POLL_MS, closed.signal);
+  }
+  await streamStopped;
   server.closeAllConnections();
   await whenClosed;
 }
