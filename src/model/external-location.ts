@@ -58,9 +58,7 @@ function whatIsWrongWith(location: string): string | undefined {
   if (location === "") return "has no name";
   if (location.length > LOCATION_CHARACTERS_MAX) return "has too long a name";
   if (/[\u0000-\u001f\\:*]/u.test(location)) return "has a character that no portable name has";
-  const isPlain = location.split("/").every((part, index) => {
-    return part !== ".." && (part !== "" || index > 0);
-  });
+  const isPlain = location.split("/").every((part) => part !== "" && part !== "..");
   return isPlain ? undefined : "does not lie below the model's directory";
 }
 

@@ -11,3 +11,12 @@ export {
 } from "./options.js";
 export { type OnnxModel, parseModel } from "./parse.js";
 export type { ValueInfo } from "./value-info.js";
+// The messages of an ONNX file, for those who write one.
+export {
+  AttributeProtoSchema,
+  GraphProtoSchema,
+  ModelProtoSchema,
+  NodeProtoSchema,
+  TensorProtoSchema,
+  ValueInfoProtoSchema,
+} from "./proto/onnx_pb.js";

@@ -33,7 +33,7 @@ export interface OnnxModel {
   readonly constants: ReadonlySet<string>;
   /** Values that are no tensors; they cannot cross a cut. */
   readonly nonTensors: ReadonlySet<string>;
-  /** Layers that depend on an input and that an output depends on. The others may be left out. */
+  /** Layers that are not constant and that an output depends on. The others may be left out. */
   readonly contributing: ReadonlySet<number>;
 }
 
