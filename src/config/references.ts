@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { suggestion } from "./nearest.js";
+import { suggestion } from "../core/index.js";
 import { pipelineName } from "./pipelines.js";
 import type { Finding, Path } from "./problem.js";
 

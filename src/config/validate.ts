@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { suggestion } from "./nearest.js";
+import { suggestion } from "../core/index.js";
 import type { Finding, Path } from "./problem.js";
 import type { Source } from "./source.js";
 
