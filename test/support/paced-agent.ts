@@ -1,5 +1,4 @@
-import { silentLogger, systemClock } from "../../src/core/index.js";
-import { seededRandom } from "../../src/core/index.js";
+import { seededRandom, silentLogger, systemClock } from "../../src/core/index.js";
 import type { LinkReport, ModelRef, NodeState, Profile, Tier } from "../../src/protocol/index.js";
 import { connectTelemetry, mqttOptionsSchema, type Telemetry } from "../../src/telemetry/index.js";
 
@@ -12,6 +11,7 @@ export interface PacedAgentOptions {
   factor: number;
   /** The profile that is scaled; asked for when the daemon commands a benchmark. */
   reference: () => Promise<Profile>;
+  onProfile: (profile: Profile) => void;
 }
 
 export interface PacedAgent {
@@ -51,7 +51,7 @@ export async function startPacedAgent(options: PacedAgentOptions): Promise<Paced
       log: silentLogger,
       clock: systemClock,
       random: seededRandom(1),
-      handlers: { commands: new Map([["benchmark", benchmark]]) },
+      handlers: { onProfile: options.onProfile, commands: new Map([["benchmark", benchmark]]) },
     },
   );
   return {

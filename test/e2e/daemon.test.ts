@@ -1,0 +1,99 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { subscribe } from "../../src/client/index.js";
+import type { Daemon } from "../../src/daemon/index.js";
+import type { PlanDocument } from "../../src/protocol/index.js";
+import { until } from "../support/poll.js";
+import {
+  lastDecision,
+  planOf,
+  runDaemon,
+  type Site,
+  startSite,
+  tiersOf,
+  writeSite,
+} from "../support/site.js";
+
+const GOOD = { uplink: 100, direct: 100, backbone: 100 };
+const POOR = { uplink: 0.01, direct: 0.01, backbone: 100 };
+
+describe("the daemon", () => {
+  const cleanup: (() => Promise<unknown>)[] = [];
+  afterEach(async () => {
+    for (const step of cleanup.splice(0).reverse()) await step();
+  });
+
+  async function start(overrides: Record<string, unknown> = {}): Promise<{
+    daemon: Daemon;
+    site: Site;
+    configPath: string;
+  }> {
+    const files = await writeSite(overrides);
+    cleanup.push(() => files.remove());
+    const daemon = await runDaemon(files.configPath);
+    cleanup.push(() => daemon.stop());
+    const site = await startSite(daemon.broker);
+    cleanup.push(() => site.stop());
+    return { daemon, site, configPath: files.configPath };
+  }
+
+  const awaitTiers = (daemon: Daemon, tiers: string): Promise<PlanDocument> =>
+    until(() => (tiersOf(planOf(daemon)) === tiers ? planOf(daemon) : null), {
+      timeoutMs: 20_000,
+      what: `a plan on ${tiers}`,
+    });
+
+  it("benchmarks, plans, follows the network and the nodes, and tells its subscribers", async () => {
+    const { daemon, site } = await start();
+    const received: PlanDocument[] = [];
+    const stop = new AbortController();
+    const following = (async () => {
+      const url = `http://127.0.0.1:${daemon.port}`;
+      for await (const update of subscribe(url, { signal: stop.signal })) {
+        received.splice(0, received.length, ...update.plans.values());
+      }
+    })();
+
+    site.setLinks(GOOD);
+    const first = await awaitTiers(daemon, "cloud");
+    expect(first.fallback?.node).toBe("cam-1");
+
+    site.setLinks(POOR);
+    const second = await awaitTiers(daemon, "device");
+    expect(second.revision).toBeGreaterThan(first.revision);
+    expect(second.reason).toMatch(/cam-1 → (edge-1|gpu-1)/);
+
+    site.setLinks(GOOD);
+    await awaitTiers(daemon, "cloud");
+
+    await site.cloud?.stop();
+    const without = await awaitTiers(daemon, "edge");
+    expect(without.reason).toMatch(/gpu-1 is gone/);
+    expect(lastDecision(daemon)?.verdict).toBe("published");
+
+    await site.startCloud();
+    const last = await awaitTiers(daemon, "cloud");
+    await until(() => received[0]?.revision === last.revision);
+    stop.abort();
+    await following;
+  });
+
+  it("serves the last plan at once after a restart, before it hears of anybody", async () => {
+    const { daemon, site, configPath } = await start();
+    site.setLinks(GOOD);
+    const before = await awaitTiers(daemon, "cloud");
+    await site.stop();
+    await until(() => tiersOf(planOf(daemon)) !== "cloud");
+    const last = planOf(daemon);
+    await daemon.stop();
+
+    const again = await runDaemon(configPath);
+    cleanup.push(() => again.stop());
+    expect(planOf(again)).toEqual(last);
+    const url = `http://127.0.0.1:${again.port}`;
+    for await (const update of subscribe(url)) {
+      expect([...update.plans.values()]).toEqual([last]);
+      break;
+    }
+    expect(before.epoch).toBe(last?.epoch);
+  });
+});
