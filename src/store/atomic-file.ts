@@ -45,7 +45,8 @@ export async function syncDirectory(directory: string): Promise<void> {
 export async function removeTemporaryFiles(directory: string, name: string): Promise<void> {
   for (const entry of await readdir(directory)) {
     if (entry.startsWith(name) && entry.includes(TEMPORARY)) {
-      await rm(join(directory, entry), { force: true });
+      // One that stays only takes room; the next start tries again.
+      await rm(join(directory, entry), { force: true }).catch(() => undefined);
     }
   }
 }
