@@ -1,0 +1,247 @@
+import { createHash } from "node:crypto";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type Agent, type AgentOptions, startAgent } from "../../src/agent/index.js";
+import { benchmarkOptionsSchema } from "../../src/benchmark/index.js";
+import { seededRandom, silentLogger, systemClock } from "../../src/core/index.js";
+import type { NodeState, Profile } from "../../src/protocol/index.js";
+import {
+  brokerOptionsSchema,
+  connectTelemetry,
+  type LinkEvent,
+  mqttOptionsSchema,
+  probeOptionsSchema,
+  probeServerOptionsSchema,
+  startBroker,
+  startProbeServer,
+  type Telemetry,
+} from "../../src/telemetry/index.js";
+import { buildModel, floats, node, value } from "../support/onnx-builder.js";
+import { until } from "../support/poll.js";
+
+const deps = { log: silentLogger, clock: systemClock, random: seededRandom(5) };
+const closers: (() => unknown)[] = [];
+let directory = "";
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "scissiond-agent-"));
+});
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+  await rm(directory, { recursive: true, force: true });
+});
+
+const modelBytes = buildModel({
+  nodes: [node("MatMul", ["x", "w"], ["h"]), node("Relu", ["h"], ["y"])],
+  inputs: [value("x", [2, 2])],
+  outputs: [value("y", [2, 2])],
+  initializers: [floats("w", [1, 2, 3, 4], [2, 2])],
+});
+const model = { name: "tiny", sha256: createHash("sha256").update(modelBytes).digest("hex") };
+
+/** What the agent needs of a daemon: models over HTTP. Counts the downloads. */
+async function startModelServer(
+  body: Uint8Array = modelBytes,
+): Promise<{ url: string; downloads: () => number }> {
+  let downloads = 0;
+  const server = createServer((request, response) => {
+    downloads += 1;
+    const known = request.url === `/api/v1/models/${model.sha256}`;
+    response.writeHead(known ? 200 : 404).end(known ? body : "");
+  });
+  closers.push(() => server.close());
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  return { url: `http://127.0.0.1:${port}`, downloads: () => downloads };
+}
+
+function agentOptions(brokerUrl: string, daemonUrl: string): AgentOptions {
+  return {
+    site: "lab",
+    node: { name: "cam-1", tier: "device", hardwareClass: "pi-4" },
+    mqtt: mqttOptionsSchema.parse({ url: brokerUrl, reconnect: { minMs: 20, maxMs: 100 } }),
+    probeServer: probeServerOptionsSchema.parse({ port: 0 }),
+    probe: probeOptionsSchema.parse({ intervalSeconds: 0.05, burstTargetMs: 10 }),
+    links: [],
+    modelsDirectory: join(directory, "models"),
+    daemonUrl,
+    limits: { modelBytesMax: 1_000_000, cacheBytesMax: 1_000_000, downloadTimeoutMs: 5_000 },
+    emulate: { slowdown: 3 },
+    benchmark: benchmarkOptionsSchema.parse({ warmups: 0, repeats: 2 }),
+  };
+}
+
+async function start(options: AgentOptions): Promise<Agent> {
+  const agent = await startAgent(options, { ...deps, newId: () => "boot", version: "0.0.0" });
+  closers.push(() => agent.stop());
+  return agent;
+}
+
+interface Site {
+  brokerUrl: string;
+  edge: Telemetry;
+  states: NodeState[];
+  profiles: Profile[];
+  links: LinkEvent[];
+}
+
+/** A broker and somebody who listens and commands, as the daemon does. */
+async function startSite(): Promise<Site> {
+  const broker = await startBroker(brokerOptionsSchema.parse({ port: 0 }), deps);
+  closers.push(() => broker.stop());
+  const states: NodeState[] = [];
+  const profiles: Profile[] = [];
+  const links: LinkEvent[] = [];
+  const self: NodeState = {
+    node: "edge-1",
+    status: "online",
+    bootId: "b",
+    tier: "edge",
+    hardwareClass: "server",
+    version: "0.0.0",
+    logicalCores: 1,
+    memoryBytes: 1,
+    emulatedSlowdown: 1,
+    models: [],
+  };
+  const edge = await connectTelemetry(
+    mqttOptionsSchema.parse({ url: broker.url }),
+    { site: "lab", state: self },
+    {
+      ...deps,
+      handlers: {
+        onNodeState: (state) => {
+          if (state.node === "cam-1") states.push(state);
+        },
+        onProfile: (profile) => profiles.push(profile),
+        onLink: (event) => links.push(event),
+      },
+    },
+  );
+  closers.push(() => edge.stop());
+  await until(() => edge.connected);
+  return { brokerUrl: broker.url, edge, states, profiles, links };
+}
+
+const benchmark = { model, inputs: [], timeoutMs: 20_000 };
+const call = { timeoutMs: 25_000 };
+
+describe("agent", () => {
+  it("downloads a model, benchmarks it, and publishes profile and state", async () => {
+    const site = await startSite();
+    const daemon = await startModelServer();
+    const agent = await start(agentOptions(site.brokerUrl, daemon.url));
+    await until(() => site.states.some(({ status }) => status === "online"));
+    const answer = await site.edge.command("cam-1", "benchmark", benchmark, call);
+    const profile = await until(() => site.profiles[0]);
+    expect(profile).toMatchObject({
+      model,
+      node: { name: "cam-1", tier: "device", hardwareClass: "pi-4" },
+      environment: { emulatedSlowdown: 3 },
+      equality: { ok: true },
+    });
+    expect(answer).toEqual({ measuredAt: profile.measuredAt, wholeMs: profile.wholeMs });
+    await until(() => site.states.some(({ models }) => models[0]?.sha256 === model.sha256));
+    await site.edge.command("cam-1", "benchmark", benchmark, call);
+    expect(daemon.downloads()).toBe(1);
+    await agent.stop();
+    await until(() => site.states.at(-1)?.status === "offline");
+  });
+
+  it("runs one benchmark at a time, and the same one once for two who ask", async () => {
+    const site = await startSite();
+    const daemon = await startModelServer();
+    await start(agentOptions(site.brokerUrl, daemon.url));
+    await until(() => site.states.some(({ status }) => status === "online"));
+    const other = { ...benchmark, model: { name: "other", sha256: "0".repeat(64) } };
+    const first = site.edge.command("cam-1", "benchmark", benchmark, call);
+    const second = site.edge.command("cam-1", "benchmark", benchmark, call);
+    const busy = expect(site.edge.command("cam-1", "benchmark", other, call)).rejects.toThrow(
+      /busy with another benchmark/,
+    );
+    expect(await first).toEqual(await second);
+    await busy;
+    expect(site.profiles).toHaveLength(1);
+  });
+
+  it("answers what goes wrong, and leaves no partial file", async () => {
+    const site = await startSite();
+    const forged = await startModelServer(Buffer.from("another file"));
+    const options = agentOptions(site.brokerUrl, forged.url);
+    await start(options);
+    await until(() => site.states.some(({ status }) => status === "online"));
+    const ask = (command: Record<string, unknown>): Promise<unknown> =>
+      site.edge.command("cam-1", "benchmark", command, call);
+    await expect(ask(benchmark)).rejects.toThrow(/has the SHA-256.*MODEL_UNREADABLE/);
+    await expect(ask({ ...benchmark, timeoutMs: -1 })).rejects.toThrow(/bad command: timeoutMs/);
+    const unknown = { ...benchmark, model: { name: "x", sha256: "1".repeat(64) } };
+    await expect(ask(unknown)).rejects.toThrow(/answers 404.*DAEMON_UNREACHABLE/);
+    expect(await readdir(options.modelsDirectory)).toEqual([]);
+  });
+
+  it("refuses a model beyond its limit, and replaces a damaged one", async () => {
+    const site = await startSite();
+    const daemon = await startModelServer();
+    const options = agentOptions(site.brokerUrl, daemon.url);
+    const small = { ...options, limits: { ...options.limits, modelBytesMax: 10 } };
+    const first = await start(small);
+    await until(() => site.states.some(({ status }) => status === "online"));
+    const refused = site.edge.command("cam-1", "benchmark", benchmark, call);
+    await expect(refused).rejects.toThrow(/MODEL_TOO_LARGE/);
+    await first.stop();
+    await writeFile(join(options.modelsDirectory, `${model.sha256}.onnx`), "damaged");
+    await writeFile(join(options.modelsDirectory, "rest.part"), "of a crash");
+    const before = site.states.length;
+    await start(options);
+    await until(() => site.states.slice(before).some(({ status }) => status === "online"));
+    await site.edge.command("cam-1", "benchmark", benchmark, call);
+    expect(await readdir(options.modelsDirectory)).toEqual([`${model.sha256}.onnx`]);
+  });
+
+  it("stops a benchmark that takes too long", async () => {
+    const site = await startSite();
+    const silent = createServer(() => undefined);
+    closers.push(() => silent.close());
+    closers.push(() => silent.closeAllConnections());
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+    const address = silent.address();
+    const port = typeof address === "object" && address !== null ? address.port : 0;
+    await start(agentOptions(site.brokerUrl, `http://127.0.0.1:${port}`));
+    await until(() => site.states.some(({ status }) => status === "online"));
+    const late = { ...benchmark, timeoutMs: 100 };
+    await expect(site.edge.command("cam-1", "benchmark", late, call)).rejects.toThrow(
+      /not done within 100 ms \(COMMAND_TIMEOUT\)/,
+    );
+  });
+
+  it("measures its links and reports both directions", async () => {
+    const site = await startSite();
+    const peer = await startProbeServer(probeServerOptionsSchema.parse({ port: 0 }), deps);
+    closers.push(() => peer.stop());
+    const options = agentOptions(site.brokerUrl, "http://127.0.0.1:1");
+    await start({ ...options, links: [{ to: "edge-1", host: "127.0.0.1", port: peer.port }] });
+    for (const [from, to] of [
+      ["cam-1", "edge-1"],
+      ["edge-1", "cam-1"],
+    ]) {
+      const event = await until(() => site.links.find((e) => e.from === from && e.to === to));
+      expect(event.report.rttMs).toBeGreaterThan(0);
+      expect(event.report.bandwidthMbps).toBeGreaterThan(1);
+    }
+  });
+
+  it("frees its ports when a later part of the start fails", async () => {
+    const taken = await startProbeServer(probeServerOptionsSchema.parse({ port: 0 }), deps);
+    closers.push(() => taken.stop());
+    const options = agentOptions("mqtt://127.0.0.1:1", "http://127.0.0.1:1");
+    const failing = { ...options, probeServer: { ...options.probeServer, port: taken.port } };
+    await expect(start(failing)).rejects.toMatchObject({ code: "LISTEN_FAILED" });
+    const agent = await start(options);
+    expect(agent.connected).toBe(false);
+    await agent.stop();
+    await agent.stop();
+  });
+});
