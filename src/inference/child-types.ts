@@ -1,4 +1,4 @@
-import { isAppError } from "../core/index.js";
+import { AppError, isAppError } from "../core/index.js";
 import { type OnnxModel, withExtraOutputs } from "../model/index.js";
 import type { TensorInfo } from "../protocol/index.js";
 import { openSession } from "./child-session.js";

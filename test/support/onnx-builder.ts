@@ -1,4 +1,4 @@
-import { create, toBinary, type UnknownField } from "@bufbuild/protobuf";
+import { create, type MessageInitShape, toBinary, type UnknownField } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import {
   type AttributeProto,
@@ -79,6 +79,8 @@ export function onnxGraph(parts: GraphParts): GraphProto {
   });
 }
 
+// A node reads like the formula it stands for; what is rare comes in a fourth place.
+// eslint-disable-next-line max-params
 export function node(
   opType: string,
   inputs: readonly string[],
@@ -167,17 +169,17 @@ export function externalFloats(
 }
 
 export function graphAttribute(name: string, graph: GraphProto): AttributeProto {
-  return create(AttributeProtoSchema, { name, g: graph, $unknown: [attributeType("graph")] });
+  return attribute({ name, g: graph }, [attributeType("graph")]);
 }
 
 export function tensorAttribute(name: string, tensor: TensorProto): AttributeProto {
-  return create(AttributeProtoSchema, { name, t: tensor, $unknown: [attributeType("tensor")] });
+  return attribute({ name, t: tensor }, [attributeType("tensor")]);
 }
 
 export function integerAttribute(name: string, integer: number): AttributeProto {
   const data = new BinaryWriter().int64(integer).finish();
   const field = { no: ATTRIBUTE_INTEGER, wireType: WireType.Varint, data };
-  return create(AttributeProtoSchema, { name, $unknown: [field, attributeType("integer")] });
+  return attribute({ name }, [field, attributeType("integer")]);
 }
 
 export function integersAttribute(name: string, list: readonly number[]): AttributeProto {
@@ -186,13 +188,21 @@ export function integersAttribute(name: string, list: readonly number[]): Attrib
     wireType: WireType.Varint,
     data: new BinaryWriter().int64(integer).finish(),
   }));
-  return create(AttributeProtoSchema, { name, $unknown: [...fields, attributeType("integers")] });
+  return attribute({ name }, [...fields, attributeType("integers")]);
 }
 
 export function floatAttribute(name: string, float: number): AttributeProto {
   const data = new BinaryWriter().float(float).finish();
   const field = { no: ATTRIBUTE_FLOAT, wireType: WireType.Bit32, data };
-  return create(AttributeProtoSchema, { name, $unknown: [field, attributeType("float")] });
+  return attribute({ name }, [field, attributeType("float")]);
+}
+
+/** `create` takes no unknown fields from what is no message yet, so they are set after it. */
+function attribute(
+  fields: MessageInitShape<typeof AttributeProtoSchema>,
+  unknown: UnknownField[],
+): AttributeProto {
+  return Object.assign(create(AttributeProtoSchema, fields), { $unknown: unknown });
 }
 
 function attributeType(kind: keyof typeof ATTRIBUTE_TYPES): UnknownField {
@@ -214,12 +224,14 @@ export function localFunction(
   // Field 9 is opset_import; ONNX Runtime wants one in each function.
   const opset = new BinaryWriter().tag(2, WireType.Varint).int64(17).finish();
   const data = new BinaryWriter().bytes(opset).finish();
-  return create(FunctionProtoSchema, {
+  const built = create(FunctionProtoSchema, {
     name,
     domain: LOCAL_DOMAIN,
     input: [...body.inputs],
     output: [...body.outputs],
     node: [...body.nodes],
+  });
+  return Object.assign(built, {
     $unknown: [{ no: 9, wireType: WireType.LengthDelimited, data }],
   });
 }
