@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from "commander";
+import { agentCommand } from "./agent.js";
 import { benchCommand } from "./bench.js";
 import { checkCommand } from "./check.js";
 import { inspectCommand } from "./inspect.js";
@@ -14,6 +15,7 @@ import { zooCommand } from "./zoo.js";
 /** Every command is a function of the terminal, in a file of its own. */
 const COMMANDS: readonly ((terminal: Terminal) => Command)[] = [
   runCommand,
+  agentCommand,
   inspectCommand,
   benchCommand,
   watchCommand,
