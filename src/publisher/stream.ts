@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
@@ -88,8 +89,10 @@ export function createUpdateStream(options: PublisherOptions, deps: PublisherDep
       await checks;
       for (const connection of connections) connection.close("stopping", "the daemon is stopping");
       if (connections.size === 0) return;
+      const allClosed = once(emptied.signal, "abort");
       await clock.sleep(options.stream.closeGraceSeconds * 1_000, emptied.signal);
       for (const connection of connections) connection.terminate();
+      await allClosed;
     },
   };
 }
