@@ -12,9 +12,10 @@ import {
   withPipeline,
   withProfile,
 } from "../../src/store/index.js";
-import { decision, planDocument, profile } from "../support/documents.js";
 import { makeFastDirectory } from "../support/fast-directory.js";
 import { ManualClock } from "../support/manual-clock.js";
+import { aDecision, aPlan } from "../support/plans.js";
+import { aProfile } from "../support/profiles.js";
 
 let directory: string;
 let clock: ManualClock;
@@ -44,7 +45,7 @@ async function open(options: Partial<StoreOptions> & { directory?: string } = {}
 async function written(revision: number): Promise<Buffer> {
   const store = await open();
   const { epoch } = store.state;
-  const plan = planDocument({ epoch, revision });
+  const plan = aPlan({ epoch, revision });
   await store.update((state) => withPipeline(state, { name: "p", revision, plan }));
   await store.stop();
   return readFile(join(directory, "state.json"));
@@ -61,10 +62,10 @@ describe("the store", () => {
   it("gives back what was written, and keeps its epoch", async () => {
     const store = await open();
     const { epoch } = store.state;
-    const plan = planDocument({ epoch, revision: 3 });
+    const plan = aPlan({ epoch, revision: 3 });
     await store.update((state) => withPipeline(state, { name: "vision-cam-1", revision: 3, plan }));
-    await store.update((state) => withProfile(state, profile()));
-    await store.update((state) => withDecision(state, decision()));
+    await store.update((state) => withProfile(state, aProfile()));
+    await store.update((state) => withDecision(state, aDecision()));
     const benchmark = { sha256: "a".repeat(64), node: "cam-1", at: 7 };
     await store.update((state) => withBenchmark(state, benchmark));
     const { state } = store;
@@ -91,7 +92,7 @@ describe("the store", () => {
   it("applies updates in the order of the calls, each to the result of the one before", async () => {
     const store = await open();
     const updates = Array.from({ length: 20 }, (_, index) =>
-      store.update((state) => withDecision(state, decision({ at: index }))),
+      store.update((state) => withDecision(state, aDecision({ at: index }))),
     );
     await Promise.all(updates);
     expect(store.state.decisions.map(({ at }) => at)).toEqual(updates.map((_, index) => index));
@@ -99,7 +100,7 @@ describe("the store", () => {
 
   it("finishes updates under way before it stops, and takes none after", async () => {
     const store = await open();
-    const update = store.update((state) => withDecision(state, decision()));
+    const update = store.update((state) => withDecision(state, aDecision()));
     await store.stop();
     await update;
     expect(isAppError(await failure(store.update((state) => state)), "ABORTED")).toBe(true);
@@ -111,8 +112,8 @@ describe("the store", () => {
     for (const node of ["a", "b", "c", "a"]) {
       await store.update((state) =>
         withProfile(
-          withDecision(state, decision({ summary: node })),
-          profile({ node: { tier: "edge", name: node, hardwareClass: "x" } }),
+          withDecision(state, aDecision({ summary: node })),
+          aProfile({ node: { tier: "edge", name: node, hardwareClass: "x" } }),
         ),
       );
     }
@@ -129,7 +130,7 @@ describe("the store", () => {
       store.update((state) => ({ ...state, pipelines: [] })),
       store.update((state) => ({ ...state, epoch: "another" })),
       store.update((state) => ({ ...state, pipelines: [...state.pipelines, ...state.pipelines] })),
-      store.update((state) => withDecision(state, decision({ gainPercent: Number.NaN }))),
+      store.update((state) => withDecision(state, aDecision({ gainPercent: Number.NaN }))),
     ];
     for (const update of unsound) expect(isAppError(await failure(update), "INTERNAL")).toBe(true);
     expect(store.state).toBe(before);
@@ -188,7 +189,7 @@ describe("a write that fails", () => {
     const store = await open({ fileBytesMax: 65_536 });
     const summary = "x".repeat(70_000);
     const error = await failure(
-      store.update((state) => withDecision(state, decision({ summary }))),
+      store.update((state) => withDecision(state, aDecision({ summary }))),
     );
     expect(isAppError(error, "STORE_WRITE_FAILED")).toBe(true);
     expect(String(error)).toContain("store.fileBytesMax");
@@ -207,7 +208,7 @@ describe("a damaged state file", () => {
   it("with a page of zeros, a flipped bit, or no JSON at all, as well", async () => {
     const good = await written(7);
     const zeroed = Buffer.from(good);
-    zeroed.fill(0, 300, 900);
+    zeroed.fill(0, 300);
     const flipped = Buffer.from(good);
     const digit = flipped.indexOf('"revision":7') + '"revision":'.length;
     flipped.writeUInt8("8".charCodeAt(0), digit);
@@ -273,7 +274,7 @@ describe("the clock", () => {
     for (const jumpMs of [86_400_000, -172_800_000, 0]) {
       clock.jumpWall(jumpMs);
       const at = clock.nowMs();
-      await store.update((state) => withDecision(state, decision({ at, summary: `${jumpMs}` })));
+      await store.update((state) => withDecision(state, aDecision({ at, summary: `${jumpMs}` })));
     }
     await store.stop();
     const again = await open({ decisionsMax: 2 });
