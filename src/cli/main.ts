@@ -3,7 +3,9 @@ import { Command, CommanderError } from "commander";
 import { agentCommand } from "./agent.js";
 import { benchCommand } from "./bench.js";
 import { checkCommand } from "./check.js";
+import { demoCommand } from "./demo.js";
 import { inspectCommand } from "./inspect.js";
+import { planCommand } from "./plan.js";
 import { runCommand } from "./run.js";
 import { schemaCommand } from "./schema.js";
 import { statusCommand } from "./status.js";
@@ -18,11 +20,13 @@ const COMMANDS: readonly ((terminal: Terminal) => Command)[] = [
   agentCommand,
   inspectCommand,
   benchCommand,
+  planCommand,
   watchCommand,
   statusCommand,
   checkCommand,
   schemaCommand,
   zooCommand,
+  demoCommand,
 ];
 
 function openTerminal(signal: AbortSignal): Terminal {
@@ -30,7 +34,8 @@ function openTerminal(signal: AbortSignal): Terminal {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
     interactive: process.stderr.isTTY,
-    columns: process.stderr.columns,
+    // Undefined where it is no terminal, whatever the types say.
+    columns: (process.stderr.columns as number | undefined) ?? 80,
     env: process.env,
     signal,
     setExitCode: (code) => {

@@ -19,3 +19,12 @@ export type {
 } from "./problem.js";
 export { pricePlan } from "./price.js";
 export { type Ranking, rankPlans } from "./rank.js";
+export type { TextFile } from "./offline/measurements.js";
+export { parseLinks } from "./offline/links-file.js";
+export { loadProfiles, type ProfileSet } from "./offline/profiles.js";
+export {
+  buildQuery,
+  type Query,
+  type QueryOptions,
+  SCISSION_INPUT_BYTES,
+} from "./offline/query.js";

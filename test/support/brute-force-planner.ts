@@ -95,7 +95,7 @@ function isAllowed(problem: PlanningProblem, candidate: Candidate): boolean {
             previous === undefined || TIER_RANK[previous.node.tier] < TIER_RANK[node.tier];
           return rises && (node.tier !== "device" || node.name === candidate.source);
         })
-      : problem.paths.some((path) => mayTake(problem, path, candidate.source, names));
+      : problem.paths.some((path) => mayTake(problem, path, candidate));
   const held = Math.max(
     constraints.minBlocksOnDevice,
     constraints.rawInputStaysOn === "device" ? 1 : 0,
@@ -108,7 +108,7 @@ function isAllowed(problem: PlanningProblem, candidate: Candidate): boolean {
     (constraints.latencyMsMax === undefined || candidate.latencyMs <= constraints.latencyMsMax) &&
     (["device", "edge", "cloud"] as const).every((tier) => tierAllows(problem, candidate, tier)) &&
     constraints.limits.every((limits) =>
-      placementAllows(problem, candidate, limits, (name) => name === limits.node),
+      placementAllows(problem, candidate, { ...limits, covers: (name) => name === limits.node }),
     )
   );
 }
@@ -116,9 +116,9 @@ function isAllowed(problem: PlanningProblem, candidate: Candidate): boolean {
 function mayTake(
   problem: PlanningProblem,
   path: readonly string[],
-  source: string,
-  names: readonly string[],
+  { source, runs }: Candidate,
 ): boolean {
+  const names = runs.map(({ node }) => node.name);
   const first = problem.nodes.find((node) => node.name === path[0]);
   if (first?.tier === "device" && first.name !== source) return false;
   let at = 0;
@@ -138,15 +138,15 @@ function tierAllows(
   if (own.nodes.length > 0 && !used.some((node) => own.nodes.includes(node.name))) return false;
   const isInTier = (name: string): boolean =>
     (problem.nodes.find((node) => node.name === name)?.tier ?? "device") === tier;
-  return placementAllows(problem, candidate, own, isInTier);
+  return placementAllows(problem, candidate, { ...own, covers: isInTier });
 }
 
 function placementAllows(
   problem: PlanningProblem,
   candidate: Candidate,
-  own: Omit<Constraints["edge"], "use" | "nodes">,
-  covers: (name: string) => boolean,
+  own: Omit<Constraints["edge"], "use" | "nodes"> & { covers: (name: string) => boolean },
 ): boolean {
+  const { covers } = own;
   const runsLayer = (layer: number): boolean =>
     problem.blocks.some(
       (block, index) =>
