@@ -1,29 +1,15 @@
 import assert from "node:assert/strict";
-import {
-  type AttributeValue,
-  type Constant,
-  elementsOf,
-  type Graph,
-  type GraphNode,
-  type Parameter,
-  type Tensor,
-} from "./graph.js";
+import { elementsOf, type Graph, type Parameter, type Tensor } from "./graph.js";
 import { type Moments, mixed, powerOf, rectified, STANDARD, summed } from "./moments.js";
-import { slide, type Window } from "./window.js";
+import { BIAS_DEVIATION, GraphSheet, HE_GAIN, type NodeOptions } from "./sheet.js";
+import { type Sliding, slide, type Window } from "./window.js";
 
-/** Gain of He et al. 2015: a convolution followed by ReLU keeps the power of its input. */
-const HE_GAIN = 2;
-/** Small random biases, so that an input of zeros still reaches the end. */
-const BIAS_DEVIATION = 0.1;
+/** Spread of gammas and of moving statistics around what they should be. */
+const NORMALIZATION_SPREAD = 0.1;
 
 export interface ConvOptions extends Window {
   readonly name: string;
   readonly filters: number;
-  readonly bias?: boolean;
-}
-
-export interface DepthwiseOptions extends Window {
-  readonly name: string;
   readonly bias?: boolean;
 }
 
@@ -34,13 +20,11 @@ export interface BatchNormOptions {
   readonly scale?: boolean;
 }
 
-interface NodeOptions {
-  readonly opType: string;
-  readonly inputs: readonly string[];
-  readonly shape: readonly number[];
-  readonly moments: Moments;
-  readonly attributes?: readonly (readonly [string, AttributeValue])[];
-}
+/** Rows above and below, columns left and right of an image. */
+export type Margins = readonly [
+  readonly [top: number, bottom: number],
+  readonly [left: number, right: number],
+];
 
 /**
  * Builds a network layer by layer in the vocabulary of Keras, in NCHW with batch 1. Every method
@@ -48,141 +32,131 @@ interface NodeOptions {
  * tracked; layers are never fused or folded.
  */
 export class GraphBuilder {
+  readonly input: Tensor;
   readonly #name: string;
-  readonly #input: Tensor;
-  readonly #nodes: GraphNode[] = [];
-  readonly #parameters: Parameter[] = [];
-  readonly #constants: Constant[] = [];
-  readonly #names = new Set<string>();
+  readonly #sheet = new GraphSheet();
 
   constructor(name: string, imageSize: number) {
     this.#name = name;
-    this.#input = { name: "input", shape: [1, 3, imageSize, imageSize], moments: STANDARD };
-  }
-
-  get input(): Tensor {
-    return this.#input;
+    this.input = { name: "input", shape: [1, 3, imageSize, imageSize], moments: STANDARD };
   }
 
   /** The graph that computes `output`. */
   finish(output: Tensor): Graph {
-    return {
-      name: this.#name,
-      input: this.#input,
-      output,
-      nodes: this.#nodes,
-      parameters: this.#parameters,
-      constants: this.#constants,
-    };
+    return this.#sheet.finish({ name: this.#name, input: this.input, output });
   }
 
   conv(x: Tensor, options: ConvOptions): Tensor {
     const { name, filters, bias = true } = options;
     const { channels, size } = imageOf(x);
     const sliding = slide(size, options);
-    const inputs = [
-      x.name,
-      this.#weights(`${name}/kernel`, [filters, channels, ...sliding.kernel]),
-    ];
-    if (bias) inputs.push(this.#bias(`${name}/bias`, filters));
-    return this.#add(name, {
+    const kernel = this.#sheet.kernel(name, [filters, channels, ...sliding.kernel]);
+    return this.#sheet.node(name, {
       opType: "Conv",
-      inputs,
+      inputs: [x.name, kernel, ...(bias ? [this.#sheet.bias(name, filters)] : [])],
       shape: [1, filters, ...sliding.outputSize],
-      moments: convolved(x, { coverage: sliding.coverage, bias }),
-      attributes: [
-        ["kernel_shape", sliding.kernel],
-        ["strides", sliding.strides],
-        ["pads", sliding.pads],
-      ],
+      moments: weighted(x, { coverage: sliding.coverage, bias }),
+      attributes: windowAttributes(sliding),
     });
   }
 
-  depthwiseConv(x: Tensor, options: DepthwiseOptions): Tensor {
-    const { name, bias = false } = options;
+  /** One filter for each channel; no bias, as every network here has it. */
+  depthwiseConv(x: Tensor, options: Window & { name: string }): Tensor {
+    const { name } = options;
     const { channels, size } = imageOf(x);
     const sliding = slide(size, options);
-    const inputs = [x.name, this.#weights(`${name}/kernel`, [channels, 1, ...sliding.kernel])];
-    if (bias) inputs.push(this.#bias(`${name}/bias`, channels));
-    return this.#add(name, {
+    return this.#sheet.node(name, {
       opType: "Conv",
-      inputs,
+      inputs: [x.name, this.#sheet.kernel(name, [channels, 1, ...sliding.kernel])],
       shape: [1, channels, ...sliding.outputSize],
-      moments: convolved(x, { coverage: sliding.coverage, bias }),
-      attributes: [
-        ["kernel_shape", sliding.kernel],
-        ["strides", sliding.strides],
-        ["pads", sliding.pads],
-        ["group", channels],
-      ],
+      moments: weighted(x, { coverage: sliding.coverage, bias: false }),
+      attributes: [...windowAttributes(sliding), ["group", channels]],
     });
   }
 
-  /** One layer in Keras, two operators in ONNX. No bias, as every network here has it. */
+  /** One layer in Keras, two operators in ONNX: depthwise, then 1×1; no bias. */
   separableConv(x: Tensor, options: Omit<ConvOptions, "bias">): Tensor {
     const { name, filters, ...window } = options;
     const depthwise = this.depthwiseConv(x, { ...window, name: `${name}/depthwise` });
     return this.conv(depthwise, { name, filters, kernel: 1, bias: false });
   }
 
+  dense(x: Tensor, { name, units }: { name: string; units: number }): Tensor {
+    const kernel = this.#sheet.kernel(name, [units, elementsOf(x.shape)]);
+    return this.#sheet.node(name, {
+      opType: "Gemm",
+      inputs: [x.name, kernel, this.#sheet.bias(name, units)],
+      shape: [1, units],
+      moments: weighted(x, { coverage: 1, bias: true }),
+      attributes: [["transB", 1]],
+    });
+  }
+
   batchNorm(x: Tensor, { name, epsilon = 1e-3, scale = true }: BatchNormOptions): Tensor {
     const { channels } = imageOf(x);
     const { mean, variance } = x.moments;
-    const deviation = Math.sqrt(variance);
+    const spread = NORMALIZATION_SPREAD;
     const vector = (suffix: string, values: Pick<Parameter, "role" | "mean" | "deviation">) =>
-      this.#parameter({ name: `${name}/${suffix}`, shape: [channels], ...values });
-    return this.#add(name, {
+      this.#sheet.parameter({ name: `${name}/${suffix}`, shape: [channels], ...values });
+    const inputs = [
+      x.name,
+      scale
+        ? vector("gamma", { role: "trainable", mean: 1, deviation: spread })
+        : vector("ones", { role: "fixed", mean: 1, deviation: 0 }),
+      vector("beta", { role: "trainable", mean: 0, deviation: BIAS_DEVIATION }),
+      vector("moving_mean", {
+        role: "statistic",
+        mean,
+        deviation: spread * Math.sqrt(variance),
+      }),
+      vector("moving_variance", {
+        role: "statistic",
+        mean: variance,
+        deviation: spread * variance,
+      }),
+    ];
+    const attributes = [["epsilon", epsilon]] as const;
+    const { shape } = x;
+    const moments = STANDARD;
+    return this.#sheet.node(name, {
       opType: "BatchNormalization",
-      inputs: [
-        x.name,
-        vector(
-          "gamma",
-          scale
-            ? { role: "trainable", mean: 1, deviation: 0.1 }
-            : { role: "fixed", mean: 1, deviation: 0 },
-        ),
-        vector("beta", { role: "trainable", mean: 0, deviation: BIAS_DEVIATION }),
-        vector("moving_mean", { role: "statistic", mean, deviation: 0.1 * deviation }),
-        vector("moving_variance", {
-          role: "statistic",
-          mean: variance,
-          deviation: 0.1 * variance,
-        }),
-      ],
-      shape: x.shape,
-      moments: STANDARD,
-      attributes: [["epsilon", epsilon]],
+      inputs,
+      shape,
+      moments,
+      attributes,
     });
   }
 
   relu(x: Tensor, name: string): Tensor {
-    const moments = rectified(x.moments);
-    return this.#add(name, { opType: "Relu", inputs: [x.name], shape: x.shape, moments });
+    return this.#map(x, name, { opType: "Relu", moments: rectified(x.moments) });
   }
 
   relu6(x: Tensor, name: string): Tensor {
-    return this.#add(name, {
-      opType: "Clip",
-      inputs: [x.name, this.#scalar("relu6/min", 0), this.#scalar("relu6/max", 6)],
-      shape: x.shape,
-      moments: rectified(x.moments),
-    });
+    const bounds = [this.#sheet.scalar("relu6/min", 0), this.#sheet.scalar("relu6/max", 6)];
+    return this.#map(x, name, { opType: "Clip", moments: rectified(x.moments), operands: bounds });
+  }
+
+  softmax(x: Tensor, name: string): Tensor {
+    const attributes = [["axis", 1]] as const;
+    return this.#map(x, name, { opType: "Softmax", moments: STANDARD, attributes });
+  }
+
+  /** Does nothing at inference, yet it is a layer of its own in Keras. */
+  dropout(x: Tensor, name: string): Tensor {
+    return this.#map(x, name, { opType: "Dropout" });
+  }
+
+  /** Multiplies by a number of the architecture. */
+  scale(x: Tensor, name: string, factor: number): Tensor {
+    const moments = summed([{ moments: x.moments, factor }]);
+    const operands = [this.#sheet.scalar(`${name}/factor`, factor)];
+    return this.#map(x, name, { opType: "Mul", moments, operands });
   }
 
   add(a: Tensor, b: Tensor, name: string): Tensor {
     assert.deepEqual(a.shape, b.shape, `${name} adds unequal shapes`);
     const moments = summed([a, b].map((term) => ({ moments: term.moments, factor: 1 })));
-    return this.#add(name, { opType: "Add", inputs: [a.name, b.name], shape: a.shape, moments });
-  }
-
-  /** Multiplies by a number of the architecture. */
-  scale(x: Tensor, factor: number, name: string): Tensor {
-    return this.#add(name, {
-      opType: "Mul",
-      inputs: [x.name, this.#scalar(`${name}/factor`, factor)],
-      shape: x.shape,
-      moments: summed([{ moments: x.moments, factor }]),
-    });
+    return this.#map(a, name, { opType: "Add", moments, operands: [b.name] });
   }
 
   /** Concatenates along the channels. */
@@ -190,9 +164,9 @@ export class GraphBuilder {
     const images = parts.map(imageOf);
     const size = images[0]?.size;
     assert(size !== undefined, `${name} has no parts`);
-    for (const image of images) assert.deepEqual(image.size, size, `${name} joins unequal images`);
+    for (const image of images) assert.deepEqual(image.size, size, `${name} joins unequal sizes`);
     const channels = images.reduce((sum, image) => sum + image.channels, 0);
-    return this.#add(name, {
+    return this.#sheet.node(name, {
       opType: "Concat",
       inputs: parts.map((part) => part.name),
       shape: [1, channels, ...size],
@@ -204,184 +178,93 @@ export class GraphBuilder {
   }
 
   maxPool(x: Tensor, options: Window & { name: string }): Tensor {
-    return this.#pool(x, { ...options, opType: "MaxPool", attributes: [] });
+    return this.#pool(x, options, { opType: "MaxPool" });
   }
 
   /** Padding does not count in the average, as in Keras. */
   averagePool(x: Tensor, options: Window & { name: string }): Tensor {
     const attributes = [["count_include_pad", 0]] as const;
-    return this.#pool(x, { ...options, opType: "AveragePool", attributes });
+    return this.#pool(x, options, { opType: "AveragePool", attributes });
   }
 
-  /** Zeros around the image: [[top, bottom], [left, right]]. */
-  zeroPad(
-    x: Tensor,
-    name: string,
-    [[top, bottom], [left, right]]: readonly [readonly [number, number], readonly [number, number]],
-  ): Tensor {
-    const { channels, size } = imageOf(x);
-    const pads = this.#constant({
-      name: `${name}/pads`,
-      type: "int64",
-      shape: [8],
-      values: [0, 0, top, left, 0, 0, bottom, right],
-    });
-    return this.#add(name, {
-      opType: "Pad",
-      inputs: [x.name, pads],
-      shape: [1, channels, size[0] + top + bottom, size[1] + left + right],
-      moments: x.moments,
-      attributes: [["mode", "constant"]],
-    });
-  }
-
-  /** Removes rows above and columns to the left. */
-  crop(x: Tensor, name: string, rows: number): Tensor {
-    const { channels, size } = imageOf(x);
-    const operand = (suffix: string, values: readonly number[]) =>
-      this.#constant({ name: `${name}/${suffix}`, type: "int64", shape: [2], values });
-    return this.#add(name, {
-      opType: "Slice",
-      inputs: [
-        x.name,
-        operand("starts", [rows, rows]),
-        operand("ends", size),
-        operand("axes", [2, 3]),
-      ],
-      shape: [1, channels, size[0] - rows, size[1] - rows],
-      moments: x.moments,
-    });
-  }
-
-  /** Mean over height and width; the result keeps them as axes of length 1. */
+  /** Mean over height and width, which stay as axes of length 1. */
   globalAveragePool(x: Tensor, name: string): Tensor {
-    const { channels } = imageOf(x);
-    return this.#add(name, {
-      opType: "GlobalAveragePool",
-      inputs: [x.name],
-      shape: [1, channels, 1, 1],
-      moments: x.moments,
+    const shape = [1, imageOf(x).channels, 1, 1];
+    return this.#map(x, name, { opType: "GlobalAveragePool", shape });
+  }
+
+  zeroPad(x: Tensor, name: string, [[top, bottom], [left, right]]: Margins): Tensor {
+    const { channels, size } = imageOf(x);
+    const pads = this.#sheet.integers(`${name}/pads`, [0, 0, top, left, 0, 0, bottom, right]);
+    return this.#map(x, name, {
+      opType: "Pad",
+      operands: [pads],
+      shape: [1, channels, size[0] + top + bottom, size[1] + left + right],
     });
   }
 
-  flatten(x: Tensor, name: string): Tensor {
-    return this.#add(name, {
-      opType: "Flatten",
-      inputs: [x.name],
-      shape: [1, elementsOf(x.shape)],
-      moments: x.moments,
+  /** Removes what the margins say. */
+  crop(x: Tensor, name: string, [[top, bottom], [left, right]]: Margins): Tensor {
+    const { channels, size } = imageOf(x);
+    const [lastRow, lastColumn] = [size[0] - bottom, size[1] - right];
+    return this.#map(x, name, {
+      opType: "Slice",
+      operands: [
+        this.#sheet.integers(`${name}/starts`, [top, left]),
+        this.#sheet.integers(`${name}/ends`, [lastRow, lastColumn]),
+        this.#sheet.integers(`${name}/axes`, [2, 3]),
+      ],
+      shape: [1, channels, lastRow - top, lastColumn - left],
     });
   }
 
   reshape(x: Tensor, name: string, shape: readonly number[]): Tensor {
-    const axes = this.#constant({
-      name: `${name}/shape`,
-      type: "int64",
-      shape: [shape.length],
-      values: shape,
-    });
-    return this.#add(name, {
-      opType: "Reshape",
-      inputs: [x.name, axes],
-      shape,
-      moments: x.moments,
-    });
+    const operands = [this.#sheet.integers(`${name}/shape`, shape)];
+    return this.#map(x, name, { opType: "Reshape", operands, shape });
   }
 
-  /** Does nothing at inference, yet it is a layer of its own in Keras. */
-  dropout(x: Tensor, name: string): Tensor {
-    const { shape, moments } = x;
-    return this.#add(name, { opType: "Dropout", inputs: [x.name], shape, moments });
-  }
-
-  dense(x: Tensor, { name, units }: { name: string; units: number }): Tensor {
-    const features = elementsOf(x.shape);
-    return this.#add(name, {
-      opType: "Gemm",
-      inputs: [
-        x.name,
-        this.#weights(`${name}/kernel`, [units, features]),
-        this.#bias(`${name}/bias`, units),
-      ],
-      shape: [1, units],
-      moments: convolved(x, { coverage: 1, bias: true }),
-      attributes: [["transB", 1]],
-    });
-  }
-
-  softmax(x: Tensor, name: string): Tensor {
-    return this.#add(name, {
-      opType: "Softmax",
-      inputs: [x.name],
-      shape: x.shape,
-      moments: STANDARD,
-      attributes: [["axis", 1]],
-    });
+  flatten(x: Tensor, name: string): Tensor {
+    return this.#map(x, name, { opType: "Flatten", shape: [1, elementsOf(x.shape)] });
   }
 
   #pool(
     x: Tensor,
-    options: Window & { name: string } & Pick<NodeOptions, "opType" | "attributes">,
+    options: Window & { name: string },
+    { opType, attributes = [] }: Pick<NodeOptions, "opType" | "attributes">,
   ): Tensor {
     const { channels, size } = imageOf(x);
     const sliding = slide(size, options);
-    return this.#add(options.name, {
-      opType: options.opType,
-      inputs: [x.name],
+    return this.#map(x, options.name, {
+      opType,
       shape: [1, channels, ...sliding.outputSize],
-      moments: x.moments,
-      attributes: [
-        ["kernel_shape", sliding.kernel],
-        ["strides", sliding.strides],
-        ["pads", sliding.pads],
-        ...(options.attributes ?? []),
-      ],
+      attributes: [...windowAttributes(sliding), ...attributes],
     });
   }
 
-  #add(name: string, { opType, inputs, shape, moments, attributes = [] }: NodeOptions): Tensor {
-    this.#claim(name);
-    this.#nodes.push({ name, opType, inputs, attributes, outputShape: shape });
-    return { name, shape, moments };
-  }
-
-  #weights(name: string, shape: readonly [number, ...number[]]): string {
-    const fanIn = elementsOf(shape) / shape[0];
-    const deviation = Math.sqrt(HE_GAIN / fanIn);
-    return this.#parameter({ name, shape, role: "trainable", mean: 0, deviation });
-  }
-
-  #bias(name: string, length: number): string {
-    const deviation = BIAS_DEVIATION;
-    return this.#parameter({ name, shape: [length], role: "trainable", mean: 0, deviation });
-  }
-
-  #parameter(parameter: Parameter): string {
-    this.#claim(parameter.name);
-    this.#parameters.push(parameter);
-    return parameter.name;
-  }
-
-  /** Numbers of the architecture that several layers share are stored once. */
-  #scalar(name: string, value: number): string {
-    if (this.#names.has(name)) return name;
-    return this.#constant({ name, type: "float32", shape: [], values: [value] });
-  }
-
-  #constant(constant: Constant): string {
-    this.#claim(constant.name);
-    this.#constants.push(constant);
-    return constant.name;
-  }
-
-  #claim(name: string): void {
-    assert(!this.#names.has(name), `${this.#name} has two layers called ${name}`);
-    this.#names.add(name);
+  /** An operator on one tensor; what is not said of the output is as it was. */
+  #map(
+    x: Tensor,
+    name: string,
+    {
+      operands = [],
+      ...node
+    }: Partial<NodeOptions> & Pick<NodeOptions, "opType"> & { operands?: readonly string[] },
+  ): Tensor {
+    const { shape, moments } = x;
+    return this.#sheet.node(name, { shape, moments, ...node, inputs: [x.name, ...operands] });
   }
 }
 
+function windowAttributes({ kernel, strides, pads }: Sliding) {
+  return [
+    ["kernel_shape", kernel],
+    ["strides", strides],
+    ["pads", pads],
+  ] as const;
+}
+
 /** Zero-mean weights leave zero-mean values; where the window hangs over the edge they are smaller. */
-function convolved(x: Tensor, { coverage, bias }: { coverage: number; bias: boolean }): Moments {
+function weighted(x: Tensor, { coverage, bias }: { coverage: number; bias: boolean }): Moments {
   const variance = HE_GAIN * powerOf(x.moments) * coverage;
   return { mean: 0, variance: variance + (bias ? BIAS_DEVIATION ** 2 : 0) };
 }

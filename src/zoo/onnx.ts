@@ -7,7 +7,7 @@ import {
   type NodeProtoSchema,
   TensorProtoSchema,
   type ValueInfoProtoSchema,
-} from "../model/proto/onnx_pb.js";
+} from "../model/index.js";
 import {
   type AttributeValue,
   type Constant,

@@ -1,8 +1,9 @@
 import { GraphBuilder } from "../builder.js";
 import type { Graph, Tensor } from "../graph.js";
+import { CLASSES } from "./classifier.js";
 
 const IMAGE_SIZE = 224;
-const CLASSES = 1000;
+
 /** Stride 2 by "valid" on an image padded below and to the right. */
 const PAD_END = [
   [0, 1],

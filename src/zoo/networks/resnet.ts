@@ -1,8 +1,8 @@
 import { GraphBuilder } from "../builder.js";
 import type { Graph, Tensor } from "../graph.js";
+import { classify } from "./classifier.js";
 
 const IMAGE_SIZE = 224;
-const CLASSES = 1000;
 const EPSILON = 1.001e-5;
 
 /** Bottleneck blocks in each of the four stages (He et al. 2015, table 1). */
@@ -37,9 +37,7 @@ export function resnet(name: keyof typeof STAGES): Graph {
       });
     }
   }
-  x = build.flatten(build.globalAveragePool(x, "avg_pool"), "avg_pool_flatten");
-  x = build.dense(x, { name: "predictions", units: CLASSES });
-  return build.finish(build.softmax(x, "predictions_softmax"));
+  return classify(build, x, { pool: "avg_pool", dense: "predictions" });
 }
 
 interface BlockOptions {
@@ -52,19 +50,19 @@ interface BlockOptions {
 
 function bottleneck(build: GraphBuilder, input: Tensor, options: BlockOptions): Tensor {
   const { name, filters, stride, projects } = options;
-  const normalize = (x: Tensor, layer: string): Tensor =>
+  const normalize = (x: Tensor, layer: number): Tensor =>
     build.batchNorm(x, { name: `${name}_${layer}_bn`, epsilon: EPSILON });
 
   let shortcut = input;
   if (projects) {
     const projection = { name: `${name}_0_conv`, filters: 4 * filters, kernel: 1, stride };
-    shortcut = normalize(build.conv(input, projection), "0");
+    shortcut = normalize(build.conv(input, projection), 0);
   }
   let x = build.conv(input, { name: `${name}_1_conv`, filters, kernel: 1, stride });
-  x = build.relu(normalize(x, "1"), `${name}_1_relu`);
+  x = build.relu(normalize(x, 1), `${name}_1_relu`);
   x = build.conv(x, { name: `${name}_2_conv`, filters, kernel: 3 });
-  x = build.relu(normalize(x, "2"), `${name}_2_relu`);
+  x = build.relu(normalize(x, 2), `${name}_2_relu`);
   x = build.conv(x, { name: `${name}_3_conv`, filters: 4 * filters, kernel: 1 });
-  x = build.add(shortcut, normalize(x, "3"), `${name}_add`);
+  x = build.add(shortcut, normalize(x, 3), `${name}_add`);
   return build.relu(x, `${name}_out`);
 }

@@ -1,8 +1,8 @@
 import { GraphBuilder } from "../builder.js";
 import type { Graph } from "../graph.js";
+import { CLASSES } from "./classifier.js";
 
 const IMAGE_SIZE = 224;
-const CLASSES = 1000;
 
 /** Filters and number of 3×3 convolutions of each block (Simonyan and Zisserman 2014, table 1). */
 const BLOCKS = {
