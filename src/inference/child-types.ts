@@ -40,6 +40,12 @@ export async function learnTypes(
     const bytes = withExtraOutputs(model, names);
     const session = await openSession(bytes, config, { optimisation: "disabled" });
     try {
+      if (session.tensorOutputs.length === 0) {
+        throw new AppError(
+          "MODEL_UNSUPPORTED",
+          "none of the model's outputs is a tensor that can be fetched here",
+        );
+      }
       const fetched = await session.run(feeds, session.tensorOutputs).catch((cause: unknown) => {
         throw explain(cause);
       });

@@ -44,7 +44,6 @@ export async function startWorkerProcess(
   options: InferenceOptions,
   deps: WorkerDeps,
 ): Promise<WorkerProcess> {
-  if (deps.signal?.aborted === true) throw abortedError();
   const temporaryDirectory = await mkdtemp(join(tmpdir(), "scissiond-model-"));
   const child = forkChild(options, temporaryDirectory);
   const waiters = new Map<number, Waiter>();
@@ -52,6 +51,8 @@ export async function startWorkerProcess(
   const ended = new AbortController();
   void life.gone.then(() => ended.abort());
   const abort = (): void => life.kill(abortedError());
+  // A signal that aborted while the directory was made tells no listener any more.
+  if (deps.signal?.aborted === true) abort();
   deps.signal?.addEventListener("abort", abort, { once: true });
   void life.gone.then(() => deps.signal?.removeEventListener("abort", abort));
 
@@ -59,8 +60,8 @@ export async function startWorkerProcess(
     const timeoutMs = id === READY ? options.startTimeoutMs : options.requestTimeoutMs;
     const settled = new AbortController();
     const answer = new Promise<unknown>((resolve, reject) => {
-      if (life.cause !== undefined) reject(life.cause);
-      else waiters.set(id, { resolve, reject });
+      if (life.cause === undefined) waiters.set(id, { resolve, reject });
+      else void life.gone.then(() => reject(life.cause ?? abortedError()));
     }).finally(() => settled.abort());
     void deps.clock.sleep(timeoutMs, settled.signal).then(() => {
       if (!settled.signal.aborted) life.kill(timeoutError(what, timeoutMs));

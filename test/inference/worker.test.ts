@@ -1,5 +1,6 @@
-import { readdirSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { AppError, silentLogger, systemClock } from "../../src/core/index.js";
 import {
@@ -25,10 +26,17 @@ const FOR_EVER = 2 ** 52;
 const ONCE = { warmups: 0, repeats: 1, budgetMs: 10_000 };
 
 let models: ModelDirectory;
+/** Where children of this file, and of no other, have their temporary directories. */
+let temporary: string;
 beforeAll(() => {
   models = modelDirectory();
+  temporary = mkdtempSync(join(tmpdir(), "scissiond-test-"));
+  process.env["TMPDIR"] = temporary;
 });
-afterAll(() => models.remove());
+afterAll(() => {
+  models.remove();
+  rmSync(temporary, { recursive: true });
+});
 
 const running: ModelWorker[] = [];
 afterEach(async () => {
@@ -74,28 +82,32 @@ function isAlive(pid: number): boolean {
   }
 }
 
-function temporaryDirectories(): Set<string> {
-  return new Set(readdirSync(tmpdir()).filter((name) => name.startsWith("scissiond-model-")));
+/** Processor time of a process so far, in ticks of 10 ms. */
+function processorTicks(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
+  return Number(fields[11]);
 }
 
-/** Opens a model that never ends and waits until its run has begun. */
+/** Opens a model that never ends, and waits until its run is what keeps the processor busy. */
 async function hang(worker: ModelWorker): Promise<{ work: Promise<unknown> }> {
+  const LOADING_TICKS = 30;
+  const before = processorTicks(worker.pid);
   const work = open(worker, models.write("hang.onnx", loop(FOR_EVER)));
   work.catch(() => undefined);
-  await until(() => isAlive(worker.pid), { what: "the child" });
+  await until(() => processorTicks(worker.pid) > before + LOADING_TICKS, { what: "the run" });
   return { work };
 }
 
 describe("a model's child process: how it ends", () => {
   it("names the signal when it is killed in mid-run, and is gone", async () => {
-    const before = temporaryDirectories();
     const worker = await start();
+    expect(readdirSync(temporary)).toHaveLength(1);
     const { work } = await hang(worker);
     process.kill(worker.pid, "SIGKILL");
     const error = await failure(work);
     expect(error.code).toBe("INFERENCE_CRASHED");
     expect(error.message).toContain("SIGKILL");
-    expect([...temporaryDirectories()].filter((name) => !before.has(name))).toEqual([]);
+    expect(readdirSync(temporary)).toEqual([]);
     expect((await failure(open(worker, "any"))).code).toBe("INFERENCE_CRASHED");
   });
 
@@ -134,8 +146,6 @@ describe("a model's child process: how it ends", () => {
   });
 
   it("fails to start within a time that is too short", async () => {
-    const before = temporaryDirectories();
-    // Nothing loads ONNX Runtime while stopped; the shortest allowed time is generous to no one.
     const error = await failure(
       startModelWorker(
         { ...inferenceOptionsSchema.parse({}), startTimeoutMs: 1 },
@@ -143,7 +153,7 @@ describe("a model's child process: how it ends", () => {
       ),
     );
     expect(error.code).toBe("INFERENCE_TIMEOUT");
-    expect([...temporaryDirectories()].filter((name) => !before.has(name))).toEqual([]);
+    expect(readdirSync(temporary)).toEqual([]);
   });
 });
 
