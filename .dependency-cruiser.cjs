@@ -41,7 +41,7 @@ module.exports = {
           "undetermined",
         ],
         pathNot:
-          "(node_modules/(zod|@bufbuild/protobuf|simple-statistics)/|^(node:)?(assert|crypto)$)",
+          "(node_modules/(zod|@bufbuild/protobuf|simple-statistics)/|^(node:)?(assert(/strict)?|crypto)$)",
       },
     },
     // config/ composes the options every room owns, so it alone may see their options.ts through index.ts.
@@ -71,7 +71,7 @@ module.exports = {
       name: "only-the-child-loads-onnxruntime",
       severity: "error",
       from: { path: "^src/", pathNot: "^src/inference/child" },
-      to: { path: "onnxruntime-node" },
+      to: { path: "onnxruntime-node", pathNot: "package\\.json$" },
     },
     {
       name: "no-orphans",

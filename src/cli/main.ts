@@ -14,6 +14,8 @@ import { VERSION } from "./version.js";
 import { watchCommand } from "./watch.js";
 import { zooCommand } from "./zoo.js";
 
+const COLUMNS_WITHOUT_TERMINAL = 80;
+
 /** Every command is a function of the terminal, in a file of its own. */
 const COMMANDS: readonly ((terminal: Terminal) => Command)[] = [
   runCommand,
@@ -34,14 +36,18 @@ function openTerminal(signal: AbortSignal): Terminal {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
     interactive: process.stderr.isTTY,
-    // Undefined where it is no terminal, whatever the types say.
-    columns: (process.stderr.columns as number | undefined) ?? 80,
+    columns: columnsOf(process.stderr),
     env: process.env,
     signal,
     setExitCode: (code) => {
       process.exitCode = code;
     },
   };
+}
+
+/** Undefined where it is no terminal, whatever the types of Node say. */
+function columnsOf(stream: { columns?: number }): number {
+  return stream.columns ?? COLUMNS_WITHOUT_TERMINAL;
 }
 
 async function main(): Promise<void> {

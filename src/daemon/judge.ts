@@ -127,6 +127,7 @@ async function settle(now: Case, track: Track, deps: JudgeDeps): Promise<void> {
     triggers,
     verdict,
     revision: inForce?.revision ?? null,
+    nextRevision: nextRevisionOf(pipeline, deps),
     currentLatencyMs: current?.latencyMs ?? null,
     bestLatencyMs: best?.latencyMs ?? null,
     infeasible,
@@ -175,6 +176,12 @@ function isSamePlan(one: RankedPlan, other: RankedPlan): boolean {
   );
 }
 
+/** One more than the highest ever given, also where that plan was withdrawn. */
+function nextRevisionOf(pipeline: Pipeline, deps: JudgeDeps): number {
+  const stored = deps.store.state.pipelines.find(({ name }) => name === pipeline.name);
+  return (stored?.revision ?? 0) + 1;
+}
+
 /** Persists the new revision first, then tells everybody. */
 async function publish(
   chosen: { pipeline: Pipeline; best: RankedPlan },
@@ -183,9 +190,8 @@ async function publish(
 ): Promise<void> {
   const { pipeline, best } = chosen;
   const draft = await deps.draft(pipeline, best);
-  const before = deps.store.state.pipelines.find(({ name }) => name === pipeline.name);
-  const revision = (before?.revision ?? 0) + 1;
-  const decision = decisionOf(now, { ...story, revision: revision - 1 }, deps);
+  const revision = story.nextRevision;
+  const decision = decisionOf(now, story, deps);
   const plan: PlanDocument = {
     ...draft,
     epoch: deps.store.state.epoch,

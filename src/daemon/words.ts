@@ -1,14 +1,16 @@
 import type { ChoiceVerdict } from "../drift/index.js";
 import type { Trigger } from "../protocol/index.js";
 
-const TRIGGERS_TOLD_MAX = 3;
+const TRIGGERS_TOLD_MAX = 2;
 
 /** What a decision's sentence is made of. Latencies are those of the new context. */
 export interface Story {
   triggers: readonly Trigger[];
   verdict: ChoiceVerdict;
-  /** In force before the decision. */
+  /** In force before the decision; null where there is none. */
   revision: number | null;
+  /** What a publication would be numbered. */
+  nextRevision: number;
   currentLatencyMs: number | null;
   bestLatencyMs: number | null;
   /** Why nothing is feasible; only with an infeasible verdict. */
@@ -33,10 +35,17 @@ export function tellTrigger(trigger: Trigger): string {
 }
 
 function tellTriggers(triggers: readonly Trigger[]): string {
-  const told = triggers.slice(0, TRIGGERS_TOLD_MAX).map(tellTrigger);
+  const byWeight = [...triggers].sort((a, b) => weightOf(b) - weightOf(a));
+  const told = byWeight.slice(0, TRIGGERS_TOLD_MAX).map(tellTrigger);
   const hidden = triggers.length - told.length;
   if (hidden > 0) told.push(`${hidden} more`);
   return told.join(", ");
+}
+
+/** How much a trigger explains: what came or went first, then the largest change. */
+function weightOf({ before, after }: Trigger): number {
+  if (before === null || after === null) return Number.MAX_VALUE;
+  return Math.abs(Math.log((after + Number.EPSILON) / (before + Number.EPSILON)));
 }
 
 function tellLatencies({ revision, currentLatencyMs, bestLatencyMs }: Story): string {
@@ -50,11 +59,17 @@ function tellLatencies({ revision, currentLatencyMs, bestLatencyMs }: Story): st
   return [current, best].filter((part) => part !== "").join(", ");
 }
 
-function tellVerdict({ verdict, revision, infeasible, minGainPercent }: Story): string {
+function tellVerdict({
+  verdict,
+  revision,
+  nextRevision,
+  infeasible,
+  minGainPercent,
+}: Story): string {
   switch (verdict.kind) {
     case "publish": {
       const gain = verdict.gainPercent === null ? "" : ` (−${Math.round(verdict.gainPercent)} %)`;
-      return `published revision ${(revision ?? 0) + 1}${gain}`;
+      return `published revision ${nextRevision}${gain}`;
     }
     case "keep":
       if (verdict.because === "same") return `kept revision ${revision ?? 0}, still the best`;
