@@ -1,6 +1,6 @@
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { beforeEach, describe, expect, it } from "vitest";
+import { rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { checkCommand } from "../../src/cli/check.js";
 import { makeFastDirectory } from "../support/fast-directory.js";
 import { recordTerminal, runCommandLine } from "../support/terminal.js";
@@ -9,6 +9,7 @@ let file: string;
 beforeEach(async () => {
   file = join(await makeFastDirectory("scissiond-check-"), "a.yaml");
 });
+afterEach(() => rm(dirname(file), { recursive: true }));
 
 describe("scissiond check", () => {
   it("prints every error with its line, and ends with 78", async () => {
