@@ -1,8 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
-import { type CutPoint, extractSubModel, type OnnxModel, parseModel } from "../model/index.js";
-import type { TensorInfo } from "../protocol/index.js";
+import { type CutPoint, type OnnxModel, parseModel, withExtraOutputs } from "../model/index.js";
 import { DISCARDED_WEIGHTS_FILE, openSession } from "./child-session.js";
 import type { ChildConfig } from "./messages.js";
 
@@ -10,12 +9,11 @@ interface FusionContext {
   model: OnnxModel;
   /** The whole model, external data included. */
   bytes: Uint8Array;
-  types: ReadonlyMap<string, TensorInfo>;
   config: ChildConfig;
 }
 
-/** Optimising pairs of blocks takes about as long as loading the model twice; this bounds it. */
-const PAIRS_BUDGET_MS = 20_000;
+/** Bounds the close look at cuts that no vanished name betrays. */
+const TRIALS_BUDGET_MS = 20_000;
 /** Nodes that only change the memory layout. They come and go at every cut and fuse nothing. */
 const LAYOUT_OPS = new Set(["ReorderInput", "ReorderOutput"]);
 
@@ -29,67 +27,107 @@ export interface FusionEvidence {
 /**
  * Finds the cut points inside fusions from what ONNX Runtime's optimiser writes.
  *
- * First, at level `extended`, tensors keep their names: one that is missing lies inside a fusion.
- * The last level, `all`, fuses more (Conv+Add+activation) but renames every tensor whose memory
- * layout it changes. So each cut that is left is judged by its two neighbouring blocks: optimised
- * together they have fewer nodes than apart if, and only if, something is fused across the cut.
+ * At level `extended` tensors keep their names: one that is missing lies inside a fusion. The last
+ * level, `all`, fuses more (Conv+Add+activation) but renames each tensor whose memory layout it
+ * changes. So where an operator that reads a cut tensor became rarer on the way to `all`, the cut
+ * is tried: the model is optimised with the cut tensors as outputs, which they can only be when
+ * nothing is fused across them. Each further node is a fusion that was prevented.
  * @throws AppError INFERENCE_FAILED where the optimised graph cannot be had
  */
 export async function findFusedCuts(
   cuts: readonly CutPoint[],
   context: FusionContext,
 ): Promise<FusionEvidence> {
-  const survivors = await tensorsAfterFusion(context);
-  const fused = new Set<number>();
-  for (const cut of cuts) {
-    if (cut.tensors.some((name) => !survivors.has(name))) fused.add(cut.afterLayer);
+  const extended = await optimise(context.bytes, "extended", context.config);
+  const survivors = tensorsOf(extended);
+  const isInside = (cut: CutPoint): boolean => cut.tensors.some((name) => !survivors.has(name));
+  const fused = new Set(cuts.filter(isInside).map((cut) => cut.afterLayer));
+  const left = cuts.filter((cut) => !isInside(cut));
+  if (left.length === 0) return { fused, unexamined: 0 };
+
+  const all = await optimise(context.bytes, "all", context.config);
+  const trial = { ...context, nodesWhole: countNodes(all), startedAtMs: performance.now() };
+  let unexamined = 0;
+  for (const suspects of groupByRarerReader(left, rarerReaders(extended, all))) {
+    unexamined += await tryCuts(suspects, fused, trial);
   }
-  const left = cuts.filter((cut) => !fused.has(cut.afterLayer));
-  const unexamined = await judgeByNeighbours(left, fused, context);
   return { fused, unexamined };
 }
 
-async function tensorsAfterFusion(context: FusionContext): Promise<ReadonlySet<string>> {
-  const optimised = await optimise(context.bytes, "extended", context.config);
-  const names = new Set(optimised.inputs.map((input) => input.name));
-  for (const layer of optimised.layers) {
-    for (const output of layer.outputs) names.add(output);
-  }
-  return names;
-}
-
-/** Adds to `fused`; returns how many cuts it had no time for. */
-async function judgeByNeighbours(
+/**
+ * Tries cuts together and halves the group until the answer is the same for all of it: none adds
+ * a node, or each adds one. Adds to `fused`; returns how many cuts it had no time for.
+ */
+async function tryCuts(
   cuts: readonly CutPoint[],
   fused: Set<number>,
-  context: FusionContext,
+  trial: FusionContext & { nodesWhole: number; startedAtMs: number },
 ): Promise<number> {
-  const startedAtMs = performance.now();
-  const lastLayers = [...cuts.map((cut) => cut.afterLayer), context.model.layers.length - 1];
-  const count = (after: number, lastLayer: number): Promise<number> =>
-    countNodes({ firstLayer: after + 1, lastLayer }, context);
-  let before = -1;
-  let nodesBefore: number | undefined;
-  for (const [index, cut] of cuts.entries()) {
-    if (performance.now() - startedAtMs > PAIRS_BUDGET_MS) return cuts.length - index;
-    const behind = lastLayers[index + 1] ?? cut.afterLayer;
-    nodesBefore ??= await count(before, cut.afterLayer);
-    const nodesBehind = await count(cut.afterLayer, behind);
-    const nodesTogether = await count(before, behind);
-    if (nodesTogether < nodesBefore + nodesBehind) fused.add(cut.afterLayer);
-    before = cut.afterLayer;
-    nodesBefore = nodesBehind;
+  if (cuts.length === 0) return 0;
+  if (performance.now() - trial.startedAtMs > TRIALS_BUDGET_MS) return cuts.length;
+  const split = withExtraOutputs(
+    trial.model,
+    cuts.flatMap((cut) => cut.tensors),
+  );
+  const added = countNodes(await optimise(split, "all", trial.config)) - trial.nodesWhole;
+  if (added <= 0) return 0;
+  if (added === cuts.length || cuts.length === 1) {
+    for (const cut of cuts) fused.add(cut.afterLayer);
+    return 0;
   }
-  return 0;
+  const middle = cuts.length >> 1;
+  const unexamined = await tryCuts(cuts.slice(0, middle), fused, trial);
+  return unexamined + (await tryCuts(cuts.slice(middle), fused, trial));
 }
 
-async function countNodes(
-  range: { firstLayer: number; lastLayer: number },
-  context: FusionContext,
-): Promise<number> {
-  const part = extractSubModel(context.model, range, context.types);
-  const optimised = await optimise(part.bytes, "all", context.config);
-  return optimised.layers.filter((layer) => !LAYOUT_OPS.has(layer.opType)).length;
+function tensorsOf(model: OnnxModel): Set<string> {
+  const inputs = model.inputs.map((input) => input.name);
+  return new Set([...inputs, ...model.layers.flatMap((layer) => layer.outputs)]);
+}
+
+/** For each tensor of `before` the operators that read it and of which `after` has fewer. */
+function rarerReaders(before: OnnxModel, after: OnnxModel): ReadonlyMap<string, string> {
+  const countsBefore = countOps(before);
+  const countsAfter = countOps(after);
+  const readers = new Map<string, string>();
+  for (const layer of before.layers) {
+    const op = plainOp(layer.opType);
+    if ((countsAfter.get(op) ?? 0) >= (countsBefore.get(op) ?? 0)) continue;
+    for (const name of layer.inputs) readers.set(name, `${readers.get(name) ?? ""} ${op}`);
+  }
+  return readers;
+}
+
+/** Cuts in front of the same operators mostly share their fate, so that one trial tells it. */
+function groupByRarerReader(
+  cuts: readonly CutPoint[],
+  readers: ReadonlyMap<string, string>,
+): CutPoint[][] {
+  const groups = new Map<string, CutPoint[]>();
+  for (const cut of cuts) {
+    const key = cut.tensors.map((name) => readers.get(name) ?? "").join(";");
+    if (key.replaceAll(";", "") === "") continue;
+    groups.set(key, [...(groups.get(key) ?? []), cut]);
+  }
+  return [...groups.values()];
+}
+
+function countOps(model: OnnxModel): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const layer of model.layers) {
+    const op = plainOp(layer.opType);
+    counts.set(op, (counts.get(op) ?? 0) + 1);
+  }
+  return counts;
+}
+
+/** `FusedConv` of one level is `Conv` with an attribute in the next. */
+function plainOp(opType: string): string {
+  return opType.replace(/^Fused/, "");
+}
+
+function countNodes(model: OnnxModel): number {
+  return model.layers.filter((layer) => !LAYOUT_OPS.has(layer.opType)).length;
 }
 
 /** The graph that ONNX Runtime makes of a model. Its weights are dropped. */

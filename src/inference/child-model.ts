@@ -73,7 +73,7 @@ export async function openModel(
       `${candidates.length - legal.length} cut points are left out: what crosses them is no tensor that can be fetched`,
     );
   }
-  const fused = await fusedCuts(legal, { model, bytes, types, config, notes });
+  const fused = await fusedCuts(legal, { model, bytes, config, notes });
   const cutPoints = legal.map((cut, index) => ({
     index,
     afterLayer: cut.afterLayer,
