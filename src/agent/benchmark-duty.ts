@@ -42,8 +42,8 @@ export function createBenchmarkDuty(
   return async (value) => {
     const parsed = parseValue(value, benchmarkCommandSchema);
     if (!parsed.ok) throw new AppError("COMMAND_FAILED", `bad command: ${parsed.message}`);
-    const { model, inputs } = parsed.value;
-    const key = JSON.stringify([model.sha256, inputs]);
+    const { model, inputs, maxCutTensors } = parsed.value;
+    const key = JSON.stringify([model.sha256, inputs, maxCutTensors]);
     if (running !== undefined && running.key !== key) {
       throw new AppError("COMMAND_FAILED", "busy with another benchmark; ask again later");
     }
@@ -80,7 +80,7 @@ async function measure(
         inputs: command.inputs,
         emulatedSlowdown: options.emulate.slowdown,
       },
-      options.benchmark,
+      { ...options.benchmark, maxCutTensors: command.maxCutTensors },
       { log: deps.log, clock: deps.clock, signal },
     );
     deps.onProfile(profile);

@@ -48,6 +48,7 @@ async function start(config: DaemonConfig, log: Logger): Promise<Service<DaemonC
   });
   return {
     summary: `serving on port ${daemon.port}, broker ${daemon.broker}`,
+    isProgressing: () => daemon.isProgressing(),
     reload: (next) => daemon.reload(next),
     stop: () => daemon.stop(),
   };

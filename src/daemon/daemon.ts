@@ -19,6 +19,8 @@ export interface Daemon {
   /** URL of the broker in use, without secrets. */
   readonly broker: string;
   status(): Status;
+  /** False when the loop that plans is stuck. */
+  isProgressing(): boolean;
   /** Takes a new configuration live. Rejects, and changes nothing, when a part of it fails. */
   reload(config: DaemonConfig): Promise<void>;
   /** Idempotent. */
@@ -42,6 +44,7 @@ export async function startDaemon(config: DaemonConfig, deps: DaemonDeps): Promi
       startedMs: deps.clock.monotonicMs(),
       storeProblem: undefined,
     };
+    running.metrics.configLoaded({ ok: true, at: deps.clock.nowMs() });
     const publisher = await servePlans(running);
     startPlanning(running);
     const telemetry = await startHearing(running);
@@ -50,6 +53,7 @@ export async function startDaemon(config: DaemonConfig, deps: DaemonDeps): Promi
       port: publisher.port,
       broker: telemetry.broker,
       status: () => currentStatus(running),
+      isProgressing: () => running.parts.reconciler?.isProgressing() ?? true,
       reload: (next) => reload(running, next),
       stop: () => teardown.run(),
     };

@@ -55,12 +55,14 @@ async function measureThere(
   signal: AbortSignal,
   deps: MeasureDeps,
 ): Promise<void> {
-  const { timeoutMs } = deps.config().benchmark;
+  const { benchmark } = deps.config();
+  const { timeoutMs } = benchmark;
   const { name, sha256, inputs } = model;
+  const maxCutTensors = model.maxCutTensors ?? benchmark.maxCutTensors;
   await deps.telemetry.command(
     node,
     "benchmark",
-    { model: { name, sha256 }, inputs, timeoutMs },
+    { model: { name, sha256 }, inputs, maxCutTensors, timeoutMs },
     { timeoutMs: timeoutMs + REMOTE_ALLOWANCE_MS, signal },
   );
 }

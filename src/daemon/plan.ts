@@ -6,12 +6,18 @@ import { offerPlans, pipelinesOf, planOf, type Running } from "./running.js";
 const RESYNC_MS = 1_000;
 const RESTART_GRACE_MS = 15_000;
 const PUBLISH_RETRY_MS = 5_000;
+const PASS_TIMEOUT_MS = 1_800_000;
 
 /** Starts the one loop that plans and publishes. */
 export function startPlanning(running: Running): void {
   const { parts, context, store, artifacts, clock } = running;
   const reconciler = startReconciler(
-    { resyncMs: RESYNC_MS, restartGraceMs: RESTART_GRACE_MS, retryMs: PUBLISH_RETRY_MS },
+    {
+      resyncMs: RESYNC_MS,
+      restartGraceMs: RESTART_GRACE_MS,
+      retryMs: PUBLISH_RETRY_MS,
+      passTimeoutMs: PASS_TIMEOUT_MS,
+    },
     {
       context,
       pipelines: () => pipelinesOf(running),

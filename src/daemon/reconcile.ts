@@ -10,6 +10,8 @@ export interface ReconcileOptions {
   restartGraceMs: number;
   /** Pause after a publication that failed. */
   retryMs: number;
+  /** A pass that takes longer is stuck: sub-models of one plan are extracted well within this. */
+  passTimeoutMs: number;
 }
 
 export interface ReconcileDeps extends JudgeDeps {
@@ -22,6 +24,8 @@ export interface Reconciler {
   request(): void;
   /** What keeps pipelines from being planned, in plain words. */
   problems(): string[];
+  /** False when a pass has been under way for longer than any should take. */
+  isProgressing(): boolean;
   stop(): Promise<void>;
 }
 
@@ -34,6 +38,7 @@ export function startReconciler(options: ReconcileOptions, deps: ReconcileDeps):
   const tracks = new Map<string, Track>();
   const startedAtMs = deps.clock.monotonicMs();
   let wake = new AbortController();
+  let passStartedMs: number | undefined;
 
   const trackOf = (name: string): Track => {
     let track = tracks.get(name);
@@ -70,11 +75,13 @@ export function startReconciler(options: ReconcileOptions, deps: ReconcileDeps):
   const loop = async (): Promise<void> => {
     while (!stop.signal.aborted) {
       wake = new AbortController();
+      passStartedMs = deps.clock.monotonicMs();
       try {
         await pass();
       } catch (error) {
         deps.log.error({ err: error }, "reconcile pass failed, will retry");
       }
+      passStartedMs = undefined;
       await deps.clock.sleep(options.resyncMs, wake.signal);
     }
   };
@@ -83,6 +90,9 @@ export function startReconciler(options: ReconcileOptions, deps: ReconcileDeps):
   return {
     request: () => wake.abort(),
     problems: () => [...tracks.values()].flatMap((track) => track.problem ?? []),
+    isProgressing: () =>
+      passStartedMs === undefined ||
+      deps.clock.monotonicMs() - passStartedMs < options.passTimeoutMs,
     stop: () => {
       stop.abort();
       wake.abort();

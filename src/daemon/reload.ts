@@ -5,7 +5,14 @@ import { type Running, wake } from "./running.js";
 
 /** Takes a new configuration live; rejects, and changes nothing, when a part of it fails. */
 export async function reload(running: Running, next: DaemonConfig): Promise<void> {
-  running.desired = await reloaded(running.desired, next, running.log);
+  const { metrics, clock } = running;
+  try {
+    running.desired = await reloaded(running.desired, next, running.log);
+  } catch (error) {
+    metrics.configLoaded({ ok: false, at: clock.nowMs() });
+    throw error;
+  }
+  metrics.configLoaded({ ok: true, at: clock.nowMs() });
   const models = running.desired.models.map(({ name, sha256 }) => ({ name, sha256 }));
   running.self = { ...running.self, models };
   running.context.recordNode(running.self);

@@ -103,6 +103,7 @@ export function currentStatus(running: Running): Status {
     context: running.context,
     pipelines: pipelinesOf(running),
     problems: problemsOf(running),
+    notice: running.store.notice,
     mqtt: {
       connected: parts.telemetry?.connected ?? false,
       broker: parts.telemetry?.broker ?? "",

@@ -13,6 +13,8 @@ export interface StatusInputs {
   context: Context;
   pipelines: readonly Pipeline[];
   problems: readonly string[];
+  /** Worth telling, but no reason not to be ready. */
+  notice: string | undefined;
   mqtt: Status["mqtt"];
   benchmark: Status["benchmark"];
   subscribers: number;
@@ -32,7 +34,7 @@ export function statusOf(inputs: StatusInputs): Status {
     at: time.nowMs,
     uptimeSeconds: Math.round((time.monotonicMs - time.startedMs) / MS_PER_SECOND),
     ready: problems.length === 0,
-    problems: [...problems],
+    problems: [...problems, ...(inputs.notice === undefined ? [] : [inputs.notice])],
     mqtt,
     nodes: nodesOf(inputs),
     links: linksOf(inputs),

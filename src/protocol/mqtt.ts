@@ -46,6 +46,8 @@ export const benchmarkCommandSchema = z.strictObject({
   id: z.string().min(1).max(64),
   model: modelRefSchema,
   inputs: z.array(inputBindingSchema).max(1_000),
+  /** All nodes must cut a model alike, or their profiles share no blocks. */
+  maxCutTensors: z.number().int().min(1).max(64),
   timeoutMs: z.number().int().positive().max(86_400_000),
 });
 export type BenchmarkCommand = z.infer<typeof benchmarkCommandSchema>;

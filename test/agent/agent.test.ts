@@ -126,7 +126,7 @@ async function startSite(): Promise<Site> {
   return { brokerUrl: broker.url, edge, states, profiles, links };
 }
 
-const benchmark = { model, inputs: [], timeoutMs: 20_000 };
+const benchmark = { model, inputs: [], maxCutTensors: 1, timeoutMs: 20_000 };
 const call = { timeoutMs: 25_000 };
 
 describe("agent", () => {

@@ -401,7 +401,7 @@ describe("embedded broker", () => {
       },
     ]) {
       const client = await stranger(broker.url);
-      const closed = new Promise((resolve) => client.once("close", resolve));
+      const closed = new Promise<void>((resolve) => client.once("close", () => resolve()));
       attack(client);
       await closed;
     }
