@@ -5,6 +5,7 @@ import { parseJson, parseValue } from "../protocol/index.js";
 import { type LoadedModel, openModel } from "./child-model.js";
 import {
   type ChildConfig,
+  type ChildResponse,
   childConfigSchema,
   type RequestBody,
   requestSchema,
@@ -39,7 +40,7 @@ function main(): void {
     }
   };
   process.on("message", (message) => void answer(message, handle));
-  process.send?.({ type: "ready" });
+  send({ type: "ready" });
 }
 
 async function answer(
@@ -50,12 +51,17 @@ async function answer(
   if (!request.ok) throw new Error(`request: ${request.message}`);
   const { id, body } = request.value;
   try {
-    process.send?.({ type: "result", id, value: await handle(body) });
+    send({ type: "result", id, value: await handle(body) });
   } catch (error) {
     const code: ErrorCode = isAppError(error) ? error.code : "INTERNAL";
     const text = printable(errorMessage(error), MESSAGE_CHARACTERS_MAX);
-    process.send?.({ type: "failure", id, code, message: text });
+    send({ type: "failure", id, code, message: text });
   }
+}
+
+/** A channel that closes meanwhile is no error of the message: `disconnect` deals with it. */
+function send(response: ChildResponse): void {
+  process.send?.(response, () => undefined);
 }
 
 /**
@@ -64,10 +70,13 @@ async function answer(
  */
 function outliveSignalsButNotTheParent(config: ChildConfig): void {
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => undefined);
-  process.on("disconnect", () => {
+  const vanish = (): void => {
     rmSync(config.temporaryDirectory, { recursive: true, force: true });
     process.kill(process.pid, "SIGKILL");
-  });
+  };
+  process.on("disconnect", vanish);
+  // It may have died while our modules were loaded, before anybody listened.
+  if (!process.connected) vanish();
   new Worker(new URL("./child-watchdog.js", import.meta.url), {
     workerData: { parentPid: process.ppid, temporaryDirectory: config.temporaryDirectory },
     resourceLimits: { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 2 },

@@ -105,4 +105,4 @@ export const responseSchema = z.discriminatedUnion("type", [
     message: z.string(),
   }),
 ]);
-export type Response = z.infer<typeof responseSchema>;
+export type ChildResponse = z.infer<typeof responseSchema>;
