@@ -20,6 +20,7 @@ export function explainInfeasible(problem: PlanningProblem, findPlans: FindPlans
     missingNodes(problem, rules) ??
     homelessBlock(problem, rules) ??
     missingLinks(problem, rules, findPlans) ??
+    decisiveMemory(problem, findPlans) ??
     decisiveConstraint(problem, findPlans) ??
     decisiveTogether(problem, rules)
   );
@@ -130,6 +131,16 @@ function relaxations(constraints: Constraints): Relaxation[] {
     found.push({ name: `rawInputStaysOn ${place}`, constraints: others });
   }
   return found;
+}
+
+function decisiveMemory(problem: PlanningProblem, findPlans: FindPlans): string | undefined {
+  const nodes = problem.nodes.map((node) => ({ ...node, memoryBytes: Infinity }));
+  const [plan] = findPlans({ ...problem, nodes, topK: 1 });
+  if (plan === undefined) return undefined;
+  const priced = pricePlan(problem, plan);
+  return "infeasible" in priced
+    ? `the nodes have too little memory: ${priced.infeasible}`
+    : undefined;
 }
 
 function decisiveConstraint(problem: PlanningProblem, findPlans: FindPlans): string | undefined {

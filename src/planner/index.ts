@@ -4,6 +4,8 @@ export {
   constraintsSchema,
   costModelSchema,
   type NodeConstraints,
+  type Objective,
+  objectiveSchema,
   SCISSION_COST_MODEL,
   type TierConstraints,
 } from "./options.js";
@@ -18,7 +20,7 @@ export type {
   RankedPlan,
 } from "./problem.js";
 export { pricePlan } from "./price.js";
-export { type Ranking, rankPlans } from "./rank.js";
+export { paretoPlans, type Ranking, rankPlans } from "./rank.js";
 export type { TextFile } from "./offline/measurements.js";
 export { parseLinks } from "./offline/links-file.js";
 export { loadProfiles, type ProfileSet } from "./offline/profiles.js";

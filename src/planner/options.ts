@@ -100,3 +100,21 @@ export type CostModel = z.infer<typeof costModelSchema>;
 
 /** Scission's own cost model. */
 export const SCISSION_COST_MODEL: CostModel = { rttFactor: 1, returnResult: false };
+
+const weightSchema = z.number().nonnegative().max(1e12).default(0);
+
+/** What plans are ranked by. */
+export const objectiveSchema = z
+  .union([
+    z.enum(["latency", "throughput", "energy", "cost"]),
+    z.strictObject({
+      latency: weightSchema.describe("Weight of one second of latency."),
+      energy: weightSchema.describe("Weight of one joule."),
+      cost: weightSchema.describe("Weight of one unit of the currency that prices are in."),
+    }),
+  ])
+  .default("latency")
+  .describe(
+    "latency; throughput (the longest stage counts); energy (needs activeWatts and joulesPerMegabyte); cost (needs pricePerHour and pricePerGigabyte); or weights of latency, energy and cost.",
+  );
+export type Objective = z.infer<typeof objectiveSchema>;

@@ -1,11 +1,17 @@
 import type { Tier } from "../protocol/index.js";
-import type { Constraints, CostModel } from "./options.js";
+import type { Constraints, CostModel, Objective } from "./options.js";
 
 export interface PlanningNode {
   name: string;
   tier: Tier;
   /** Milliseconds of each block on this node. */
   blockMs: readonly number[];
+  /** Power while it computes; needed where energy counts. */
+  activeWatts?: number;
+  /** What it costs while it computes, in any currency; needed where the price counts. */
+  pricePerHour?: number;
+  /** No plan may need more here than this. */
+  memoryBytes?: number;
 }
 
 export interface PlanningLink {
@@ -13,6 +19,10 @@ export interface PlanningLink {
   to: string;
   rttMs: number;
   bandwidthMbps: number;
+  /** Energy of moving 10^6 bytes, at both ends; needed where energy counts. */
+  joulesPerMegabyte?: number;
+  /** Price of moving 10^9 bytes; needed where the price counts. */
+  pricePerGigabyte?: number;
 }
 
 export interface PlanningBlock {
@@ -21,6 +31,8 @@ export interface PlanningBlock {
   lastLayer: number;
   /** Bytes that cross the cut behind this block; behind the last one, the result. */
   outputBytes: number;
+  /** Bytes of the constants that the block needs in memory; unknown counts as 0. */
+  weightBytes?: number;
 }
 
 /** Everything a plan depends on, at one moment. */
@@ -40,6 +52,8 @@ export interface PlanningProblem {
   paths?: readonly (readonly string[])[];
   costModel: CostModel;
   constraints: Constraints;
+  /** What plans are ranked by; absent: latency. */
+  objective?: Objective;
   /** How many plans are wanted. */
   topK: number;
 }
@@ -66,6 +80,12 @@ export interface PlannedHop {
 export interface RankedPlan {
   source: string;
   latencyMs: number;
+  /** The longest stage: a partition's computing or a hop. Its inverse is the throughput of a pipeline. */
+  bottleneckMs: number;
+  /** Null where a node or link of the plan has no data on it. */
+  energyJoules: number | null;
+  /** In the currency of the nodes' and links' prices; null where one of the plan has none. */
+  price: number | null;
   /** Bytes of all hops. */
   transferBytes: number;
   partitions: PlannedPartition[];

@@ -1,61 +1,117 @@
+import { budgetsOf } from "./budgets.js";
 import { checkProblem } from "./check.js";
 import { explainInfeasible } from "./explain.js";
-import { priceRanges, type Range } from "./price.js";
+import { buildField, type Field } from "./field.js";
+import { type Budget, stageGauge, sumGauge } from "./gauges.js";
+import type { Quest, Walk } from "./labels.js";
+import {
+  energyWeights,
+  hasEnergyData,
+  hasPriceData,
+  latencyWeights,
+  objectiveWeights,
+  priceWeights,
+} from "./objective.js";
+import { paretoWalks } from "./pareto.js";
+import type { Range } from "./obstacles.js";
+import { createPricer } from "./price.js";
 import type { PlanningProblem, RankedPlan } from "./problem.js";
-import { buildRoutes } from "./routes.js";
 import { compileRules } from "./rules.js";
-import { bestWalks, type Walk } from "./search.js";
-import type { Field } from "./to-go.js";
-import { budgetsOf, bytesAtCuts, latencyWeights, tickGrid } from "./weights.js";
+import { bestWalks } from "./search.js";
+import { byteWeights, partitionWeights, type Ticked } from "./weights.js";
 
 export interface Ranking {
-  /** Best first; at most `topK`. */
+  /** Best first. */
   plans: RankedPlan[];
   /** Why there is no plan; null where there is one. */
   infeasible: string | null;
 }
 
 /**
- * The best plans for `problem` in order, native and distributed together: by latency, then fewer
- * partitions, fewer bytes moved, and so on (`bestWalks`). Exact under every constraint.
- * Throws PROFILE_INVALID or LINKS_INVALID for a malformed problem.
+ * The best `topK` plans for `problem` in order, native and distributed together: by its objective,
+ * then latency, then fewer partitions, fewer bytes moved, the source's name, and at the first block
+ * where they differ the lower tier and the name. Exact under every constraint.
+ *
+ * Throws PROFILE_INVALID or LINKS_INVALID for a malformed problem, and USAGE for an objective whose
+ * data nodes or links lack.
  */
 export function rankPlans(problem: PlanningProblem): Ranking {
   checkProblem(problem);
-  const plans = findPlans(problem);
-  return { plans, infeasible: plans.length > 0 ? null : explainInfeasible(problem, findPlans) };
+  return ranking(problem, findPlans);
+}
+
+/**
+ * Every plan that no other beats in one of latency, throughput, energy and price (the last two where
+ * all data is there) without losing in another; by latency. Of equals the first is kept. Throws as
+ * `rankPlans` does.
+ */
+export function paretoPlans(problem: PlanningProblem): Ranking {
+  checkProblem(problem);
+  return ranking(problem, findFront);
+}
+
+function ranking(
+  problem: PlanningProblem,
+  find: (problem: PlanningProblem) => RankedPlan[],
+): Ranking {
+  const plans = find(problem);
+  if (plans.length > 0) return { plans, infeasible: null };
+  return { plans, infeasible: explainInfeasible({ ...problem, objective: "latency" }, findPlans) };
 }
 
 function findPlans(problem: PlanningProblem): RankedPlan[] {
-  const rules = compileRules(problem);
-  if (rules.contradictions.length > 0) return [];
-  const routes = buildRoutes(problem, rules);
-  const field: Field = {
-    blockCount: problem.blocks.length,
-    routes,
-    bytes: bytesAtCuts(problem),
-    mayRun: routes.stops.map(({ node, source }) =>
-      Uint8Array.from(problem.blocks, (_, block) => {
-        const isHeld = block < rules.sourceBlocks && node.name !== source;
-        return isHeld || rules.blockBan(node.name, block) !== undefined ? 0 : 1;
-      }),
-    ),
-  };
-  const toTicks = tickGrid(problem);
-  const latency = latencyWeights(problem, routes, toTicks);
-  const budgets = budgetsOf(problem, { routes, rules, latency, toTicks });
-  return bestWalks({ field, weights: latency, budgets }, problem.topK).flatMap((walk) =>
-    planOf(problem, walk),
+  const arena = openArena(problem);
+  if (arena === undefined) return [];
+  const { field, latency, quest } = arena;
+  const objective = objectiveWeights(problem, field);
+  const walks = bestWalks(
+    {
+      ...quest,
+      leading: problem.objective === "throughput" ? stageGauge(field, latency) : undefined,
+      ranks: objective === undefined ? quest.ranks : [objective, ...quest.ranks],
+    },
+    problem.topK,
   );
+  return pricedPlans(problem, walks);
 }
 
-function planOf(problem: PlanningProblem, walk: Walk): RankedPlan[] {
+function findFront(problem: PlanningProblem): RankedPlan[] {
+  const arena = openArena(problem);
+  if (arena === undefined) return [];
+  const { field, latency, quest } = arena;
+  const criteria = [stageGauge(field, latency)];
+  if (hasEnergyData(field)) criteria.push(sumGauge(field, energyWeights(problem, field)));
+  if (hasPriceData(field)) criteria.push(sumGauge(field, priceWeights(problem, field)));
+  return pricedPlans(problem, paretoWalks(quest, criteria));
+}
+
+/** What every search of `problem` begins with; undefined where its constraints contradict the model. */
+function openArena(
+  problem: PlanningProblem,
+): { field: Field; latency: Ticked; quest: Quest } | undefined {
+  const rules = compileRules(problem);
+  if (rules.contradictions.length > 0) return undefined;
+  const field = buildField(problem, rules);
+  const latency = latencyWeights(problem, field);
+  const budgets: Budget[] = budgetsOf(problem, { field, rules, latency });
+  const ranks = [latency, partitionWeights(field), byteWeights(field)];
+  return { field, latency, quest: { field, leading: undefined, ranks, budgets } };
+}
+
+function pricedPlans(problem: PlanningProblem, walks: readonly Walk[]): RankedPlan[] {
+  const price = createPricer(problem);
+  return walks.flatMap((walk) => {
+    const plan = price(walk[0]?.source ?? "", rangesOf(walk));
+    return "infeasible" in plan ? [] : [plan];
+  });
+}
+
+function rangesOf(walk: Walk): Range[] {
   const ranges: Range[] = [];
   for (const [block, stop] of walk.entries()) {
     const last = ranges.at(-1);
     if (last !== undefined && walk[block - 1] === stop) last.lastBlock = block;
     else ranges.push({ node: stop.node, firstBlock: block, lastBlock: block });
   }
-  const plan = priceRanges(problem, walk[0]?.source ?? "", ranges);
-  return "infeasible" in plan ? [] : [plan];
+  return ranges;
 }

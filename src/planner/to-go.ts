@@ -1,107 +1,99 @@
-import type { Arc, Routes, Stop } from "./routes.js";
+import { type Field, isOpen, waysOn } from "./field.js";
 import type { Weights } from "./weights.js";
 
-/** What a plan is ranked by, in this order. */
-export interface Rank {
-  /** In the objective's ticks. */
-  cost: number;
-  partitions: number;
-  /** Bytes of all hops. */
-  bytes: number;
-}
-
-export function compareRanks(a: Rank, b: Rank): number {
-  if (a.cost !== b.cost) return a.cost < b.cost ? -1 : 1;
-  return a.partitions - b.partitions || a.bytes - b.bytes;
-}
-
-/** The blocks and routes that a search runs over. */
-export interface Field {
-  blockCount: number;
-  routes: Routes;
-  /** Bytes at each cut. */
-  bytes: readonly number[];
-  /** [stop][block] is 1 where the stop may run the block. */
-  mayRun: readonly Uint8Array[];
-}
-
-/** Whether the data at `cut` may go along `arc`. */
-export function isOpen(field: Field, arc: Arc, cut: number): boolean {
-  return (field.bytes[cut] ?? 0) <= arc.bytesMax;
-}
-
-/** Bytes that count as moved when the data at `cut` goes along `arc`. */
-export function movedBytes(field: Field, arc: Arc, cut: number): number {
-  return arc.link === undefined ? 0 : (field.bytes[cut] ?? 0);
-}
-
-/** For each (block, stop), at `block × stops + stop`: the least that the rest of a plan can cost. */
-export interface RanksToGo {
-  cost: Float64Array;
-  /** Partitions after the present one. */
-  partitions: Float64Array;
-  bytes: Float64Array;
-}
-
 /**
- * The best rest of a plan from the moment on at which a stop is to run a block: a shortest path from
- * the last cut back to the first. O(blocks × arcs), which is cut points × nodes² where every node may
- * follow every other.
+ * The best rest of a plan from the moment on at which a stop is to run a block, for each (block, stop)
+ * at `block × stops + stop`: the sums of each of `weights`, compared in their order. The first is
+ * Infinity where no plan goes on from there.
+ *
+ * A shortest path from the last cut back to the first: O(blocks × arcs), which is cut points × nodes²
+ * where every node may follow every other.
  */
-export function ranksToGo(field: Field, weights: Weights): RanksToGo {
-  const { blockCount, routes } = field;
-  const stopCount = routes.stops.length;
-  const cost = new Float64Array(blockCount * stopCount).fill(Infinity);
-  const partitions = new Float64Array(cost.length);
-  const bytes = new Float64Array(cost.length);
-  const best: Rank = { cost: Infinity, partitions: 0, bytes: 0 };
+export function sumsToGo(field: Field, weights: readonly Weights[]): readonly Float64Array[] {
+  const stopCount = field.routes.stops.length;
+  const sums = weights.map(() => new Float64Array(field.blockCount * stopCount).fill(Infinity));
+  const best = new Float64Array(weights.length);
+  const offered = new Float64Array(weights.length);
+  const [firstSums] = sums;
+  const [first] = weights;
+  if (firstSums === undefined || first === undefined) return sums;
 
-  const offer = (rankCost: number, rankPartitions: number, rankBytes: number): void => {
-    if (rankCost > best.cost) return;
-    if (rankCost === best.cost) {
-      if (rankPartitions > best.partitions) return;
-      if (rankPartitions === best.partitions && rankBytes >= best.bytes) return;
-    }
-    best.cost = rankCost;
-    best.partitions = rankPartitions;
-    best.bytes = rankBytes;
+  const offer = (): void => {
+    if (comesBefore(offered, best)) best.set(offered);
   };
-
-  for (let block = blockCount - 1; block >= 0; block -= 1) {
+  for (let block = field.blockCount - 1; block >= 0; block -= 1) {
     const cut = block + 1;
-    for (const stop of routes.stops) {
+    for (const stop of field.routes.stops) {
       if (field.mayRun[stop.index]?.[block] !== 1) continue;
-      best.cost = Infinity;
-      if (cut < blockCount) {
+      best.fill(Infinity);
+      if (cut < field.blockCount) {
         const stay = cut * stopCount + stop.index;
-        offer(cost[stay] ?? Infinity, partitions[stay] ?? 0, bytes[stay] ?? 0);
+        for (const [index, column] of sums.entries()) offered[index] = column[stay] ?? Infinity;
+        offer();
       }
       for (const arc of waysOn(field, stop, cut)) {
         if (!isOpen(field, arc, cut)) continue;
-        const moved = movedBytes(field, arc, cut);
-        const passing = weights.pass(arc, cut);
-        if (arc.to === undefined) {
-          offer(passing, 0, moved);
-          continue;
+        const there = arc.to === undefined ? -1 : cut * stopCount + arc.to.index;
+        const rest = there === -1 ? 0 : (firstSums[there] ?? Infinity);
+        offered[0] = rest + first.pass(arc, cut);
+        if (offered[0] === Infinity || offered[0] > (best[0] ?? 0)) continue;
+        for (let index = 1; index < weights.length; index += 1) {
+          const behind = there === -1 ? 0 : (sums[index]?.[there] ?? Infinity);
+          offered[index] = behind + (weights[index]?.pass(arc, cut) ?? 0);
         }
-        const there = cut * stopCount + arc.to.index;
-        const rest = cost[there] ?? Infinity;
-        if (rest === Infinity) continue;
-        offer(passing + rest, 1 + (partitions[there] ?? 0), moved + (bytes[there] ?? 0));
+        offer();
       }
       const here = block * stopCount + stop.index;
-      cost[here] = best.cost + (weights.run[stop.index]?.[block] ?? 0);
-      partitions[here] = best.partitions;
-      bytes[here] = best.bytes;
+      for (const [index, column] of sums.entries()) {
+        column[here] = (best[index] ?? 0) + (weights[index]?.run[stop.index]?.[block] ?? 0);
+      }
     }
   }
-  return { cost, partitions, bytes };
+  return sums;
 }
 
-/** Where data may go at a cut: to other stops in front of a block, and home behind the last one. */
-export function waysOn(field: Field, stop: Stop, cut: number): readonly Arc[] {
-  if (cut < field.blockCount) return stop.next;
-  return stop.end === undefined ? NOWHERE : [stop.end];
+function comesBefore(a: Float64Array, b: Float64Array): boolean {
+  for (const [index, value] of a.entries()) {
+    const other = b[index] ?? 0;
+    if (value !== other) return value < other;
+  }
+  return false;
 }
 
-const NOWHERE: readonly Arc[] = [];
+/**
+ * The least that the longest stage of the rest of a plan can be, from the moment on at which a stop
+ * begins a partition with a block. A stage is a partition's computing or a transfer. Exact.
+ * O(blocks² × stops) at worst; a partition is followed only as long as it is no bottleneck itself.
+ */
+export function longestStageToGo(field: Field, weights: Weights): Float64Array {
+  const { blockCount, routes } = field;
+  const stopCount = routes.stops.length;
+  const longest = new Float64Array(blockCount * stopCount).fill(Infinity);
+  /** The least over all ways on from (cut, stop). */
+  const leaving = new Float64Array((blockCount + 1) * stopCount).fill(Infinity);
+  for (let cut = blockCount; cut > 0; cut -= 1) {
+    for (const stop of routes.stops) {
+      let least = Infinity;
+      for (const arc of waysOn(field, stop, cut)) {
+        if (!isOpen(field, arc, cut)) continue;
+        const rest = arc.to === undefined ? 0 : (longest[cut * stopCount + arc.to.index] ?? 0);
+        least = Math.min(least, Math.max(weights.pass(arc, cut), rest));
+      }
+      leaving[cut * stopCount + stop.index] = least;
+    }
+    const block = cut - 1;
+    for (const stop of routes.stops) {
+      let least = Infinity;
+      let computing = 0;
+      for (let last = block; last < blockCount; last += 1) {
+        if (field.mayRun[stop.index]?.[last] !== 1) break;
+        computing += weights.run[stop.index]?.[last] ?? 0;
+        if (computing >= least) break;
+        const rest = leaving[(last + 1) * stopCount + stop.index] ?? Infinity;
+        least = Math.min(least, Math.max(computing, rest));
+      }
+      longest[block * stopCount + stop.index] = least;
+    }
+  }
+  return longest;
+}

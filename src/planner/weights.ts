@@ -1,11 +1,15 @@
+import type { Field } from "./field.js";
 import type { CostModel } from "./options.js";
-import type { PlanningLink, PlanningProblem } from "./problem.js";
-import type { Arc, Routes } from "./routes.js";
-import { LIMIT_TOLERANCE, type Limit, type Rules } from "./rules.js";
+import type { PlanningLink, PlanningNode, PlanningProblem } from "./problem.js";
+import type { Arc } from "./routes.js";
 
 const BITS_PER_BYTE = 8;
 /** Bits per millisecond at one megabit per second. */
 const BITS_PER_MS_AND_MBPS = 1_000;
+const BYTES_PER_MEGABYTE = 1e6;
+const BYTES_PER_GIGABYTE = 1e9;
+const MS_PER_SECOND = 1e3;
+const MS_PER_HOUR = 3.6e6;
 
 /** Milliseconds that `bytes` take over `link`: a part of the round trip, then the bits. */
 export function transferMs(link: PlanningLink, bytes: number, costModel: CostModel): number {
@@ -13,9 +17,28 @@ export function transferMs(link: PlanningLink, bytes: number, costModel: CostMod
   return costModel.rttFactor * link.rttMs + bitsMs;
 }
 
-/** Bytes that cross each cut; cut 0 is in front of the first block. */
-export function bytesAtCuts(problem: PlanningProblem): number[] {
-  return [problem.inputBytes, ...problem.blocks.map((block) => block.outputBytes)];
+/** Joules of computing for `ms` on `node`; undefined where its power is unknown. */
+export function computeJoules(node: PlanningNode | undefined, ms: number): number | undefined {
+  return scaled(node?.activeWatts, ms / MS_PER_SECOND);
+}
+
+/** Joules of moving `bytes` over `link`; undefined where the link does not tell. */
+export function transferJoules(link: PlanningLink | undefined, bytes: number): number | undefined {
+  return scaled(link?.joulesPerMegabyte, bytes / BYTES_PER_MEGABYTE);
+}
+
+/** Price of computing for `ms` on `node`; undefined where it has none. */
+export function computePrice(node: PlanningNode | undefined, ms: number): number | undefined {
+  return scaled(node?.pricePerHour, ms / MS_PER_HOUR);
+}
+
+/** Price of moving `bytes` over `link`; undefined where it has none. */
+export function transferPrice(link: PlanningLink | undefined, bytes: number): number | undefined {
+  return scaled(link?.pricePerGigabyte, bytes / BYTES_PER_GIGABYTE);
+}
+
+function scaled(rate: number | undefined, amount: number): number | undefined {
+  return rate === undefined ? undefined : rate * amount;
 }
 
 /** A quantity that adds up along a plan. */
@@ -26,135 +49,57 @@ export interface Weights {
   pass: (arc: Arc, cut: number) => number;
 }
 
-/** A quantity of which a plan may have at most `max`. */
-export interface Budget extends Weights {
-  max: number;
+/** What computing and moving cost, in any unit. */
+export interface Tariff {
+  compute: (node: PlanningNode, ms: number) => number;
+  transfer: (link: PlanningLink, bytes: number) => number;
 }
 
-export type ToTicks = (ms: number) => number;
-
-const RESOLUTION_BITS = 40;
+const RESOLUTION_DIGITS = 12;
 
 /**
- * Times as whole numbers of a tick that is a power of two. Such sums are exact in whatever order they
- * are made, so plans that cost the same compare as the same, and no ranking depends on noise in the
- * sixteenth digit. A tick is at least a 10^12th of the fastest whole model.
+ * A tariff as weights in whole numbers of a tick that is a power of ten. Such sums are exact in
+ * whatever order they are made, so plans that cost the same compare as the same (0.1 + 0.2 is 0.3),
+ * and no ranking depends on noise in the sixteenth digit. A tick is at most a 10^11th of the cheapest
+ * whole model.
  */
-export function tickGrid(problem: PlanningProblem): ToTicks {
-  const totalsMs = problem.nodes
-    .map((node) => node.blockMs.reduce((sum, ms) => sum + ms, 0))
-    .filter((totalMs) => totalMs > 0);
-  const scaleMs = totalsMs.length === 0 ? 1 : Math.min(...totalsMs);
-  const ticksPerMs = 2 ** (RESOLUTION_BITS - Math.ceil(Math.log2(scaleMs)));
-  return (ms) => Math.round(ms * ticksPerMs);
-}
-
-/** Predicted latency in ticks. */
-export function latencyWeights(
-  problem: PlanningProblem,
-  routes: Routes,
-  toTicks: ToTicks,
-): Weights {
-  const bytes = bytesAtCuts(problem);
+export function tariffWeights(problem: PlanningProblem, field: Field, tariff: Tariff): Ticked {
+  const costs = new Map(
+    problem.nodes.map((node) => [node.name, node.blockMs.map((ms) => tariff.compute(node, ms))]),
+  );
+  const totals = [...costs.values()].map((row) => row.reduce((sum, cost) => sum + cost, 0));
+  const positive = totals.filter((total) => total > 0);
+  const scale = positive.length === 0 ? 1 : Math.min(...positive);
+  const ticksPerUnit = 10 ** (RESOLUTION_DIGITS - Math.ceil(Math.log10(scale)));
+  const toTicks = (cost: number): number => Math.round(cost * ticksPerUnit);
+  const rows = new Map([...costs].map(([name, row]) => [name, Float64Array.from(row, toTicks)]));
   return {
-    run: computeTicks(problem, routes, toTicks),
+    toTicks,
+    run: field.routes.stops.map(({ node }) => rows.get(node.name) ?? new Float64Array()),
     pass: ({ link }, cut) =>
-      link === undefined ? 0 : toTicks(transferMs(link, bytes[cut] ?? 0, problem.costModel)),
+      link === undefined ? 0 : toTicks(tariff.transfer(link, field.bytes[cut] ?? 0)),
   };
 }
 
-function computeTicks(
-  problem: PlanningProblem,
-  routes: Routes,
-  toTicks: ToTicks,
-): readonly Float64Array[] {
-  const ticks = new Map(
-    problem.nodes.map((node) => [node.name, Float64Array.from(node.blockMs, toTicks)]),
-  );
-  return routes.stops.map(({ node }) => ticks.get(node.name) ?? new Float64Array());
+export interface Ticked extends Weights {
+  toTicks: (cost: number) => number;
 }
 
-/**
- * Everything that couples the parts of a plan: limits on sums, and on paths (where the graph of
- * routes cannot express it) nodes and tiers that must be used.
- */
-export function budgetsOf(
-  problem: PlanningProblem,
-  context: { routes: Routes; rules: Rules; latency: Weights; toTicks: ToTicks },
-): Budget[] {
-  const { routes, rules, latency, toTicks } = context;
-  const budgets: Budget[] = [];
-  for (const limit of rules.limits) {
-    // Along the tiers a tier or node sends onward once, and arcs too small for that are closed.
-    if (limit.kind === "uploadBytes" && problem.paths === undefined) continue;
-    budgets.push(limitBudget(limit, { problem, routes, latency, toTicks }));
-  }
-  const { latencyMsMax } = problem.constraints;
-  if (latencyMsMax !== undefined) {
-    budgets.push({ ...latency, max: toTicks(latencyMsMax * (1 + LIMIT_TOLERANCE)) });
-  }
-  if (problem.paths !== undefined) budgets.push(...requirementBudgets(problem, routes, rules));
-  return budgets;
+/** How many partitions come after the first. */
+export function partitionWeights(field: Field): Weights {
+  return { run: noRun(field), pass: ({ to }, cut) => (to === undefined || cut === 0 ? 0 : 1) };
 }
 
-function limitBudget(
-  limit: Limit,
-  context: { problem: PlanningProblem; routes: Routes; latency: Weights; toTicks: ToTicks },
-): Budget {
-  const { problem, routes, latency, toTicks } = context;
-  const covered = routes.stops.map((stop) => limit.covers(stop.node.name));
-  switch (limit.kind) {
-    case "uploadBytes": {
-      const bytes = bytesAtCuts(problem);
-      const isUpload = ({ link, to, fromNode }: Arc): boolean =>
-        link !== undefined && to !== undefined && limit.covers(fromNode);
-      return {
-        run: latency.run.map((row) => new Float64Array(row.length)),
-        pass: (arc, cut) => (isUpload(arc) ? (bytes[cut] ?? 0) : 0),
-        max: limit.max * (1 + LIMIT_TOLERANCE),
-      };
-    }
-    case "computeMs":
-      return {
-        run: latency.run.map((row, stop) => row.map((ticks) => (covered[stop] ? ticks : 0))),
-        pass: free,
-        max: toTicks(limit.max * (1 + LIMIT_TOLERANCE)),
-      };
-    case "computePercent": {
-      // Σ covered ≤ share × Σ all, as one sum: (1 − share) of what is covered, −share of the rest.
-      const share = (limit.max / 100) * (1 + LIMIT_TOLERANCE);
-      return {
-        run: latency.run.map((row, stop) =>
-          row.map((ticks) => ticks * (covered[stop] ? 1 - share : -share)),
-        ),
-        pass: free,
-        max: 0,
-      };
-    }
-  }
+/** Bytes over all links. */
+export function byteWeights(field: Field): Weights {
+  return {
+    run: noRun(field),
+    pass: ({ link }, cut) => (link === undefined ? 0 : (field.bytes[cut] ?? 0)),
+  };
 }
 
-/** "Used" as a sum: every block that runs on one of the wanted nodes counts −1, and −1 is the most. */
-function requirementBudgets(problem: PlanningProblem, routes: Routes, rules: Rules): Budget[] {
-  const wanted = [
-    ...[...rules.requiredTiers.keys()].map(
-      (tier) => (stop: Routes["stops"][number]) => stop.node.tier === tier,
-    ),
-    ...rules.requiredNodes.map(
-      ({ anyOf }) =>
-        (stop: Routes["stops"][number]) =>
-          anyOf.includes(stop.node.name),
-    ),
-  ];
-  return wanted.map((isWanted) => ({
-    run: routes.stops.map((stop) =>
-      new Float64Array(problem.blocks.length).fill(isWanted(stop) ? -1 : 0),
-    ),
-    pass: free,
-    max: -1,
-  }));
-}
-
-function free(): number {
-  return 0;
+/** For quantities that only transfers add to. */
+export function noRun(field: Field): readonly Float64Array[] {
+  const row = new Float64Array(field.blockCount);
+  return field.routes.stops.map(() => row);
 }

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { constraintsSchema, pricePlan, rankPlans } from "../../src/planner/index.js";
-import { bruteForcePlans, describePlan } from "../support/brute-force-planner.js";
+import { constraintsSchema, paretoPlans, pricePlan, rankPlans } from "../../src/planner/index.js";
+import { bruteForceFront, bruteForcePlans, describePlan } from "../support/brute-force-planner.js";
 import { problemArbitrary } from "../support/planning-problems.js";
 
 describe.each([
@@ -16,6 +16,16 @@ describe.each([
         expect(rankPlans(problem).plans.map(describePlan)).toEqual(bruteForcePlans(problem));
       }),
       { numRuns: 700 },
+    );
+  });
+
+  it("finds exactly the Pareto front that trying everything finds", () => {
+    fc.assert(
+      fc.property(problems, (problem) => {
+        const { plans } = paretoPlans({ ...problem, objective: "latency" });
+        expect(plans.map(describePlan)).toEqual(bruteForceFront(problem));
+      }),
+      { numRuns: 300 },
     );
   });
 

@@ -13,6 +13,9 @@ interface Candidate {
   /** The node of each block. */
   nodes: readonly PlanningNode[];
   latencyMs: number;
+  longestMs: number;
+  millijoules: number;
+  price: number;
   bytes: number;
   runs: { node: PlanningNode; first: number; last: number; ms: number }[];
 }
@@ -22,6 +25,43 @@ interface Candidate {
  * the documented order. Written from the definition of a plan alone; shares no code with the planner.
  */
 export function bruteForcePlans(problem: PlanningProblem): string[] {
+  const order = (a: Candidate, b: Candidate): number =>
+    score(problem, a) - score(problem, b) || compare(a, b);
+  return candidates(problem).sort(order).slice(0, problem.topK).map(describeCandidate);
+}
+
+/** The plans that no other beats in one criterion without losing in another; of equals the first. */
+export function bruteForceFront(problem: PlanningProblem): string[] {
+  const criteria = (plan: Candidate): number[] => [
+    plan.latencyMs,
+    plan.longestMs,
+    plan.millijoules,
+    plan.price,
+  ];
+  const front: Candidate[] = [];
+  for (const plan of candidates(problem).sort(compare)) {
+    const own = criteria(plan);
+    const isBeaten = front.some((other) =>
+      criteria(other).every((value, index) => value <= own[index]!),
+    );
+    if (!isBeaten) front.push(plan);
+  }
+  return front.map(describeCandidate);
+}
+
+function score({ objective = "latency" }: PlanningProblem, plan: Candidate): number {
+  if (objective === "latency") return plan.latencyMs;
+  if (objective === "throughput") return plan.longestMs;
+  if (objective === "energy") return plan.millijoules;
+  if (objective === "cost") return plan.price;
+  return (
+    (objective.latency / 1_000) * plan.latencyMs +
+    (objective.energy / 1_000) * plan.millijoules +
+    objective.cost * plan.price
+  );
+}
+
+function candidates(problem: PlanningProblem): Candidate[] {
   const found: Candidate[] = [];
   for (const source of problem.sources) {
     for (const nodes of assignments(problem.nodes, problem.blocks.length)) {
@@ -29,7 +69,7 @@ export function bruteForcePlans(problem: PlanningProblem): string[] {
       if (candidate !== undefined && isAllowed(problem, candidate)) found.push(candidate);
     }
   }
-  return found.sort(compare).slice(0, problem.topK).map(describeCandidate);
+  return found;
 }
 
 /** The same line for a plan of the planner, to compare. */
@@ -71,6 +111,9 @@ function evaluate(
   const sizes = [problem.inputBytes, ...runs.map(({ last }) => problem.blocks[last]!.outputBytes)];
   if (problem.costModel.returnResult) places.push(source);
   let latencyMs = runs.reduce((sum, run) => sum + run.ms, 0);
+  let longestMs = Math.max(...runs.map((run) => run.ms));
+  let millijoules = runs.reduce((sum, { ms, node }) => sum + ms * node.activeWatts!, 0);
+  let price = runs.reduce((sum, { ms, node }) => sum + ms * (node.pricePerHour! / 3.6e6), 0);
   let bytes = 0;
   for (const [index, to] of places.slice(1).entries()) {
     const from = places[index]!;
@@ -78,10 +121,14 @@ function evaluate(
     const link = problem.links.find((one) => one.from === from && one.to === to);
     if (link === undefined) return undefined;
     const size = sizes[index]!;
-    latencyMs += problem.costModel.rttFactor * link.rttMs + (size * 8) / link.bandwidthMbps / 1_000;
+    const ms = problem.costModel.rttFactor * link.rttMs + size / (link.bandwidthMbps / 0.008);
+    latencyMs += ms;
+    longestMs = Math.max(longestMs, ms);
+    millijoules += size * (link.joulesPerMegabyte! / 1e3);
+    price += size * (link.pricePerGigabyte! / 1e9);
     bytes += size;
   }
-  return { source, nodes, latencyMs, bytes, runs };
+  return { source, nodes, latencyMs, longestMs, millijoules, price, bytes, runs };
 }
 
 function isAllowed(problem: PlanningProblem, candidate: Candidate): boolean {
@@ -107,10 +154,23 @@ function isAllowed(problem: PlanningProblem, candidate: Candidate): boolean {
     constraints.nodes.require.every((name) => names.includes(name)) &&
     (constraints.latencyMsMax === undefined || candidate.latencyMs <= constraints.latencyMsMax) &&
     (["device", "edge", "cloud"] as const).every((tier) => tierAllows(problem, candidate, tier)) &&
+    problem.nodes.every((node) => fits(problem, candidate, node)) &&
     constraints.limits.every((limits) =>
       placementAllows(problem, candidate, { ...limits, covers: (name) => name === limits.node }),
     )
   );
+}
+
+function fits(problem: PlanningProblem, candidate: Candidate, node: PlanningNode): boolean {
+  const sizes = [problem.inputBytes, ...problem.blocks.map((block) => block.outputBytes)];
+  let weights = 0;
+  let tensors = 0;
+  for (const [index, block] of problem.blocks.entries()) {
+    if (candidate.nodes[index] !== node) continue;
+    weights += block.weightBytes!;
+    tensors = Math.max(tensors, sizes[index]! + sizes[index + 1]!);
+  }
+  return weights + tensors <= node.memoryBytes!;
 }
 
 function mayTake(

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import {
   type Constraints,
   constraintsSchema,
+  type Objective,
   type PlanningNode,
   type PlanningProblem,
 } from "../../src/planner/index.js";
@@ -62,30 +63,53 @@ function withoutUndefined(value: object): unknown {
   return JSON.parse(JSON.stringify(value));
 }
 
+/** Units chosen so that every energy is a whole number of millijoules and every price a whole number. */
+const MEMORY = fc.oneof({ weight: 3, arbitrary: fc.constant(64) }, { weight: 1, arbitrary: SMALL });
+const PER_HOUR = SMALL.map((price) => price * 3.6e6);
+const PER_GIGABYTE = SMALL.map((price) => price * 1e9);
+const PER_MEGABYTE = SMALL.map((joules) => joules * 1e3);
+
 function nodesArbitrary(blockCount: number): fc.Arbitrary<PlanningNode[]> {
-  return fc.subarray([...NODES], { minLength: 1 }).chain((nodes) =>
-    fc
-      .array(fc.array(SMALL, { minLength: blockCount, maxLength: blockCount }), {
-        minLength: nodes.length,
-        maxLength: nodes.length,
-      })
-      .map((times) => nodes.map((node, index) => ({ ...node, blockMs: times[index]! }))),
-  );
+  const details = fc.record({
+    blockMs: fc.array(SMALL, { minLength: blockCount, maxLength: blockCount }),
+    activeWatts: SMALL,
+    pricePerHour: PER_HOUR,
+    memoryBytes: MEMORY.map((bytes) => bytes * 3),
+  });
+  return fc
+    .subarray([...NODES], { minLength: 1 })
+    .chain((nodes) =>
+      fc
+        .array(details, { minLength: nodes.length, maxLength: nodes.length })
+        .map((all) => nodes.map((node, index) => ({ ...node, ...all[index]! }))),
+    );
 }
+
+const OBJECTIVES: fc.Arbitrary<Objective> = fc.oneof(
+  fc.constantFrom("latency" as const, "throughput" as const, "energy" as const, "cost" as const),
+  fc.record({
+    latency: fc.constantFrom(0, 1_000),
+    energy: fc.constantFrom(0, 1_000, 2_000),
+    cost: fc.constantFrom(0, 1),
+  }),
+);
 
 /** Small problems of every kind: ties, zero times, missing links, several sources, constraints, paths. */
 export function problemArbitrary(options: { paths: boolean }): fc.Arbitrary<PlanningProblem> {
   return fc
-    .array(fc.record({ layers: fc.integer({ min: 1, max: 3 }), outputBytes: SMALL }), {
-      minLength: 1,
-      maxLength: 4,
-    })
+    .array(
+      fc.record({ layers: fc.integer({ min: 1, max: 3 }), outputBytes: SMALL, weightBytes: SMALL }),
+      {
+        minLength: 1,
+        maxLength: 4,
+      },
+    )
     .chain((sizes) => {
       let next = 0;
-      const blocks = sizes.map(({ layers, outputBytes }) => {
+      const blocks = sizes.map(({ layers, ...bytes }) => {
         const firstLayer = next;
         next += layers;
-        return { firstLayer, lastLayer: next - 1, outputBytes };
+        return { firstLayer, lastLayer: next - 1, ...bytes };
       });
       const path = fc.array(fc.constantFrom(...NAMES), { minLength: 1, maxLength: 4 });
       return fc.record({
@@ -99,6 +123,7 @@ export function problemArbitrary(options: { paths: boolean }): fc.Arbitrary<Plan
           returnResult: fc.boolean(),
         }),
         constraints: constraintsArbitrary(next),
+        objective: OBJECTIVES,
         topK: fc.integer({ min: 1, max: 12 }),
         ...(options.paths ? { paths: fc.array(path, { minLength: 1, maxLength: 3 }) } : {}),
       });
@@ -114,6 +139,8 @@ function linksArbitrary(): fc.Arbitrary<PlanningProblem["links"][number][]> {
     fc.record({
       rttMs: SMALL,
       bandwidthMbps: fc.constantFrom(ONE_BYTE_PER_MS_MBPS, ONE_BYTE_PER_MS_MBPS / 2),
+      joulesPerMegabyte: PER_MEGABYTE,
+      pricePerGigabyte: PER_GIGABYTE,
     }),
     { nil: undefined, freq: 8 },
   );
