@@ -50,7 +50,7 @@ export class GraphBuilder {
     const { name, filters, bias = true } = options;
     const { channels, size } = imageOf(x);
     const sliding = slide(size, options);
-    const kernel = this.#sheet.kernel(name, [filters, channels, ...sliding.kernel]);
+    const kernel = this.#sheet.kernel(name, { shape: [filters, channels, ...sliding.kernel] });
     return this.#sheet.node(name, {
       opType: "Conv",
       inputs: [x.name, kernel, ...(bias ? [this.#sheet.bias(name, filters)] : [])],
@@ -65,9 +65,10 @@ export class GraphBuilder {
     const { name } = options;
     const { channels, size } = imageOf(x);
     const sliding = slide(size, options);
+    const kernel = this.#sheet.kernel(name, { shape: [channels, 1, ...sliding.kernel] });
     return this.#sheet.node(name, {
       opType: "Conv",
-      inputs: [x.name, this.#sheet.kernel(name, [channels, 1, ...sliding.kernel])],
+      inputs: [x.name, kernel],
       shape: [1, channels, ...sliding.outputSize],
       moments: weighted(x, { coverage: sliding.coverage, bias: false }),
       attributes: [...windowAttributes(sliding), ["group", channels]],
@@ -81,15 +82,13 @@ export class GraphBuilder {
     return this.conv(depthwise, { name, filters, kernel: 1, bias: false });
   }
 
-  dense(x: Tensor, { name, units }: { name: string; units: number }): Tensor {
-    const kernel = this.#sheet.kernel(name, [units, elementsOf(x.shape)]);
-    return this.#sheet.node(name, {
-      opType: "Gemm",
-      inputs: [x.name, kernel, this.#sheet.bias(name, units)],
-      shape: [1, units],
-      moments: weighted(x, { coverage: 1, bias: true }),
-      attributes: [["transB", 1]],
-    });
+  dense(x: Tensor, options: { name: string; units: number }): Tensor {
+    return this.#gemm(x, { ...options, gain: HE_GAIN });
+  }
+
+  /** A dense layer before softmax: its outputs have variance 1, so that no class takes all. */
+  logits(x: Tensor, options: { name: string; units: number }): Tensor {
+    return this.#gemm(x, { ...options, gain: 1 / powerOf(x.moments) });
   }
 
   batchNorm(x: Tensor, { name, epsilon = 1e-3, scale = true }: BatchNormOptions): Tensor {
@@ -227,6 +226,17 @@ export class GraphBuilder {
     return this.#map(x, name, { opType: "Flatten", shape: [1, elementsOf(x.shape)] });
   }
 
+  #gemm(x: Tensor, { name, units, gain }: { name: string; units: number; gain: number }): Tensor {
+    const features = elementsOf(x.shape);
+    const kernel = this.#sheet.kernel(name, { shape: [features, units], fanIn: features, gain });
+    return this.#sheet.node(name, {
+      opType: "Gemm",
+      inputs: [x.name, kernel, this.#sheet.bias(name, units)],
+      shape: [1, units],
+      moments: weighted(x, { coverage: 1, gain, bias: true }),
+    });
+  }
+
   #pool(
     x: Tensor,
     options: Window & { name: string },
@@ -264,8 +274,11 @@ function windowAttributes({ kernel, strides, pads }: Sliding) {
 }
 
 /** Zero-mean weights leave zero-mean values; where the window hangs over the edge they are smaller. */
-function weighted(x: Tensor, { coverage, bias }: { coverage: number; bias: boolean }): Moments {
-  const variance = HE_GAIN * powerOf(x.moments) * coverage;
+function weighted(
+  x: Tensor,
+  { coverage, gain = HE_GAIN, bias }: { coverage: number; gain?: number; bias: boolean },
+): Moments {
+  const variance = gain * powerOf(x.moments) * coverage;
   return { mean: 0, variance: variance + (bias ? BIAS_DEVIATION ** 2 : 0) };
 }
 

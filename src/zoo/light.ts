@@ -15,8 +15,8 @@ export interface Expansion {
 }
 
 /**
- * Every large parameter as Reshape(Slice(Tile(noise)) × deviation): the same rule as the full
- * weights, with a shorter block of noise. Only zero-mean parameters are large.
+ * Every large parameter as Reshape(Slice(Tile(noise × deviation))): the same rule as the full
+ * weights, with a shorter block of noise. Only kernels are large, and their mean is zero.
  */
 export function expandParameters(graph: Graph, noise: Noise): Expansion {
   const constants: Constant[] = [
@@ -29,38 +29,37 @@ export function expandParameters(graph: Graph, noise: Noise): Expansion {
     const start = noise.startOf(index);
     const end = start + elementsOf(parameter.shape);
     const operand = (suffix: string) => `${parameter.name}/${suffix}`;
-    const tiledLength = Math.ceil(end / noise.block.length) * noise.block.length;
+    const repeats = Math.ceil(end / noise.block.length);
     constants.push(
-      integers(operand("repeats"), [tiledLength / noise.block.length]),
+      integers(operand("repeats"), [repeats]),
       integers(operand("start"), [start]),
       integers(operand("end"), [end]),
       floats(operand("deviation"), [], [parameter.deviation]),
       integers(operand("shape"), parameter.shape),
     );
-    const flat = [end - start];
     const steps: readonly Omit<GraphNode, "attributes">[] = [
+      {
+        opType: "Mul",
+        name: operand("scaled"),
+        inputs: [BLOCK, operand("deviation")],
+        outputShape: [noise.block.length],
+      },
       {
         opType: "Tile",
         name: operand("tiled"),
-        inputs: [BLOCK, operand("repeats")],
-        outputShape: [tiledLength],
+        inputs: [operand("scaled"), operand("repeats")],
+        outputShape: [repeats * noise.block.length],
       },
       {
         opType: "Slice",
         name: operand("sliced"),
         inputs: [operand("tiled"), operand("start"), operand("end"), AXIS],
-        outputShape: flat,
-      },
-      {
-        opType: "Mul",
-        name: operand("scaled"),
-        inputs: [operand("sliced"), operand("deviation")],
-        outputShape: flat,
+        outputShape: [end - start],
       },
       {
         opType: "Reshape",
         name: parameter.name,
-        inputs: [operand("scaled"), operand("shape")],
+        inputs: [operand("sliced"), operand("shape")],
         outputShape: parameter.shape,
       },
     ];

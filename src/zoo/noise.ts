@@ -7,7 +7,7 @@ import { elementsOf, type Parameter } from "./graph.js";
  * one is beyond every channel count of the zoo, because its repeats would else add up in phase.
  */
 const FULL_BLOCK = 1_048_583;
-const LIGHT_BLOCK = 4_099;
+const LIGHT_BLOCK = 16_411;
 /** Spreads the starts of consecutive parameters over the block (Knuth's multiplicative hash). */
 const START_STEP = 2_654_435_761;
 /** The sum of n uniform values in [0, 1) has variance n/12. */

@@ -16,6 +16,13 @@ export interface NodeOptions {
   readonly attributes?: readonly (readonly [string, AttributeValue])[];
 }
 
+export interface KernelOptions {
+  readonly shape: readonly number[];
+  /** Without it, all axes but the first, as convolutions have it. */
+  readonly fanIn?: number;
+  readonly gain?: number;
+}
+
 /** What a graph under construction consists of so far. Names are unique over all of it. */
 export class GraphSheet {
   readonly #nodes: GraphNode[] = [];
@@ -30,10 +37,10 @@ export class GraphSheet {
     return { name, shape, moments };
   }
 
-  /** A kernel: outputs first, and all other axes are what one output sums over. */
-  kernel(layer: string, shape: readonly [number, ...number[]]): string {
-    const fanIn = elementsOf(shape) / shape[0];
-    const deviation = Math.sqrt(HE_GAIN / fanIn);
+  /** Weights of variance gain / fanIn, where fanIn counts what one output sums over. */
+  kernel(layer: string, options: KernelOptions): string {
+    const { shape, fanIn = elementsOf(shape.slice(1)), gain = HE_GAIN } = options;
+    const deviation = Math.sqrt(gain / fanIn);
     return this.parameter({
       name: `${layer}/kernel`,
       shape,

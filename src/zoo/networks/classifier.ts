@@ -10,6 +10,6 @@ export function classify(
   { pool, dense }: { pool: string; dense: string },
 ): Graph {
   const pooled = build.flatten(build.globalAveragePool(x, pool), `${pool}_flatten`);
-  const logits = build.dense(pooled, { name: dense, units: CLASSES });
+  const logits = build.logits(pooled, { name: dense, units: CLASSES });
   return build.finish(build.softmax(logits, `${dense}_softmax`));
 }

@@ -38,6 +38,6 @@ export function vgg(name: keyof typeof BLOCKS): Graph {
     x = build.dense(x, { name: layer, units: 4096 });
     x = build.relu(x, `${layer}_relu`);
   }
-  x = build.dense(x, { name: "predictions", units: CLASSES });
+  x = build.logits(x, { name: "predictions", units: CLASSES });
   return build.finish(build.softmax(x, "predictions_softmax"));
 }
