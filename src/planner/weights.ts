@@ -12,7 +12,11 @@ const MS_PER_SECOND = 1e3;
 const MS_PER_HOUR = 3.6e6;
 
 /** Milliseconds that `bytes` take over `link`: a part of the round trip, then the bits. */
-export function transferMs(link: PlanningLink, bytes: number, costModel: CostModel): number {
+export function transferMs(
+  link: Pick<PlanningLink, "rttMs" | "bandwidthMbps">,
+  bytes: number,
+  costModel: CostModel,
+): number {
   const bitsMs = (bytes * BITS_PER_BYTE) / (link.bandwidthMbps * BITS_PER_MS_AND_MBPS);
   return costModel.rttFactor * link.rttMs + bitsMs;
 }
