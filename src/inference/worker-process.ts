@@ -126,6 +126,8 @@ function forkChild(options: InferenceOptions, temporaryDirectory: string): Child
     // Nothing is inherited: no NOTIFY_SOCKET, no secrets, no NODE_OPTIONS of the parent.
     env: { MALLOC_TRIM_THRESHOLD_: MALLOC_TRIM_THRESHOLD_BYTES, ...options.environment },
     execArgv: [],
+    // Ours may be deleted under us, and what a dying process drops here goes with the directory.
+    cwd: temporaryDirectory,
     serialization: "json",
     stdio: ["ignore", "pipe", "pipe", "ipc"],
   });

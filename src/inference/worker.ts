@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { AppError } from "../core/index.js";
 import { parseValue } from "../protocol/index.js";
 import {
@@ -56,10 +57,11 @@ export async function startModelWorker(
   };
   return {
     pid: child.pid,
-    open: (request) => ask({ kind: "open", ...request }, openedModelSchema),
+    open: (request) =>
+      ask({ kind: "open", ...request, path: resolve(request.path) }, openedModelSchema),
     measure: (target, repeat) => ask({ kind: "measure", target, repeat }, measuredSchema),
     compare: () => ask({ kind: "compare" }, comparedSchema),
-    extract: (range, path) => ask({ kind: "extract", range, path }, extractedSchema),
+    extract: (range, path) => ask({ kind: "extract", range, path: resolve(path) }, extractedSchema),
     stop: () => child.stop(),
   };
 }

@@ -2,7 +2,7 @@ import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { readdirSync, readFileSync, rmSync, mkdtempSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { inspectionSchema, profileSchema } from "../../src/protocol/index.js";
 import { until } from "../support/poll.js";
@@ -28,9 +28,13 @@ interface Outcome {
 }
 
 function run(...args: string[]): Promise<Outcome> {
+  return runIn(process.cwd(), args);
+}
+
+function runIn(cwd: string, args: readonly string[]): Promise<Outcome> {
   const env = { ...process.env, TMPDIR: temporary };
   return new Promise<Outcome>((resolve) => {
-    execFile(process.execPath, [CLI, ...args], { env }, (error, stdout, stderr) => {
+    execFile(process.execPath, [CLI, ...args], { env, cwd }, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
     });
   });
@@ -133,6 +137,14 @@ describe("scissiond inspect", () => {
     expect(inspectionSchema.parse(JSON.parse(json.stdout)).cutPoints).toHaveLength(2);
     const table = await run("inspect", path);
     expect(table.stdout).toContain("3 layers, 2 cut points");
+  });
+
+  it("takes a relative path from where it is called", async () => {
+    const { code } = await runIn(dirname(models.write("chain.onnx", chain())), [
+      "inspect",
+      "chain.onnx",
+    ]);
+    expect(code).toBe(0);
   });
 
   it("says honestly that a model cannot be split", async () => {
