@@ -16,7 +16,8 @@ import { externalReader, readModelFile, sha256Of, writeAtomically } from "./chil
 import { findFusedCuts } from "./child-fusion.js";
 import { bindInputs, unboundError } from "./child-inputs.js";
 import { createMeasurer } from "./child-measure.js";
-import { learnTypes, type RunTypes } from "./child-types.js";
+import { bindShapes } from "./child-shapes.js";
+import { fetchTensors, runOnce } from "./child-types.js";
 import { infoOf, type Tensors } from "./child-tensors.js";
 import type {
   ChildConfig,
@@ -50,22 +51,18 @@ export async function openModel(
   const file = readModelFile(request.path, config.modelBytesMax);
   const parsed = parseModel(file);
   const hasExternalData = parsed.externalFiles.length > 0;
-  const model = hasExternalData
+  const complete = hasExternalData
     ? inlineExternalData(
         parsed,
         externalReader(request.path, config.modelBytesMax - file.byteLength),
       )
     : parsed;
-  const bytes = hasExternalData ? withExtraOutputs(model, []) : file;
+  const bytes = hasExternalData ? withExtraOutputs(complete, []) : file;
 
+  const { feeds, types, notes } = await runBound(complete, request.inputs, config);
+  const model = await bindShapes(complete, { feeds, config });
   const candidates = findCutPoints(model, { maxCutTensors: request.maxCutTensors });
-  const { feeds, run, notes } = await runOnce(model, {
-    candidates,
-    bindings: request.inputs,
-    config,
-  });
-  const types = run.types;
-  for (const [name, tensor] of feeds) types.set(name, infoOf(name, tensor));
+  await learnCrossing(model, candidates, { feeds, types, config });
 
   const legal = candidates.filter((cut) => cut.tensors.every((name) => types.has(name)));
   if (legal.length < candidates.length) {
@@ -102,30 +99,39 @@ export async function openModel(
 }
 
 /** Binds the inputs and runs the model; what fails on an assumed axis is told as that. */
-async function runOnce(
+async function runBound(
   model: OnnxModel,
-  context: {
-    candidates: readonly CutPoint[];
-    bindings: readonly InputBinding[];
-    config: ChildConfig;
-  },
-): Promise<{ feeds: Tensors; run: RunTypes; notes: string[] }> {
-  const { config } = context;
-  const { tensors: feeds, assumed } = bindInputs(model.inputs, context.bindings, config.inputSeed);
-  const wanted = [...new Set(context.candidates.flatMap((cut) => cut.tensors))];
+  bindings: readonly InputBinding[],
+  config: ChildConfig,
+): Promise<{ feeds: Tensors; types: Map<string, TensorInfo>; notes: string[] }> {
+  const { tensors: feeds, assumed } = bindInputs(model.inputs, bindings, config.inputSeed);
   const notes = assumed.map(
     ({ input, axis }) => `axis ${axis} of input ${printable(input)} was not bound; it has length 1`,
   );
-  const run = await learnTypes(model, {
-    feeds,
-    wanted,
-    config,
-    explainRefusal: (cause) => unboundError(assumed, cause),
-  });
-  for (const name of run.otherOutputs) {
+  const { types, otherOutputs } = await runOnce(model, { feeds, config }, (cause) =>
+    unboundError(assumed, cause),
+  );
+  for (const name of otherOutputs) {
     notes.push(`output ${printable(name)} is no tensor; it is neither compared nor sent`);
   }
-  return { feeds, run, notes };
+  for (const [name, tensor] of feeds) types.set(name, infoOf(name, tensor));
+  return { feeds, types, notes };
+}
+
+/** Adds to `types` those of the tensors that cross the cuts, where they can be fetched. */
+async function learnCrossing(
+  model: OnnxModel,
+  cuts: readonly CutPoint[],
+  context: { feeds: Tensors; types: Map<string, TensorInfo>; config: ChildConfig },
+): Promise<void> {
+  const { feeds, types, config } = context;
+  const crossing = new Set(cuts.flatMap((cut) => cut.tensors));
+  const unknown = [...crossing].filter((name) => !types.has(name));
+  await fetchTensors(model, unknown, {
+    feeds,
+    config,
+    take: (name, tensor) => types.set(name, infoOf(name, tensor)),
+  });
 }
 
 async function fusedCuts(

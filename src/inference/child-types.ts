@@ -1,77 +1,96 @@
+import type { Tensor } from "onnxruntime-node";
 import { AppError, isAppError } from "../core/index.js";
 import { type OnnxModel, withExtraOutputs } from "../model/index.js";
 import type { TensorInfo } from "../protocol/index.js";
-import { openSession } from "./child-session.js";
+import { openSession, type Session } from "./child-session.js";
 import { infoOf, type Tensors } from "./child-tensors.js";
 import type { ChildConfig } from "./messages.js";
 
 /** Tensors fetched in one run: it bounds what is held at a time. */
 const TENSORS_PER_RUN_MAX = 128;
 
+interface RunContext {
+  feeds: Tensors;
+  config: ChildConfig;
+}
+
 export interface RunTypes {
-  /** Of the model's outputs and of every wanted tensor that can be fetched. */
+  /** Of the model's outputs. */
   types: Map<string, TensorInfo>;
   /** Outputs of the model that are no tensors JavaScript can hold. */
   otherOutputs: readonly string[];
 }
 
 /**
- * Types, shapes and bytes of inner tensors, learnt by running the graph as it stands in the file
- * with those tensors as further outputs. What cannot be fetched (sequences, bfloat16) is left out.
- * @throws AppError INFERENCE_FAILED when the model itself does not load; what `explainRefusal`
- * makes of it when it does not run
+ * Runs the model once as it stands in the file.
+ * @param explainRefusal what is thrown when the model loads but does not run
+ * @throws AppError INFERENCE_FAILED when it does not load | MODEL_UNSUPPORTED without any output
+ * that can be fetched
  */
-export async function learnTypes(
+export async function runOnce(
   model: OnnxModel,
-  context: {
-    feeds: Tensors;
-    wanted: readonly string[];
-    config: ChildConfig;
-    /** What is thrown when the model loads but does not run. */
-    explainRefusal: (cause: unknown) => unknown;
-  },
+  context: RunContext,
+  explainRefusal: (cause: unknown) => unknown,
 ): Promise<RunTypes> {
-  const { feeds, wanted, config } = context;
-  const types = new Map<string, TensorInfo>();
-  const fetch = async (
-    names: readonly string[],
-    explain = (cause: unknown): unknown => cause,
-  ): Promise<readonly string[]> => {
-    const bytes = withExtraOutputs(model, names);
-    const session = await openSession(bytes, config, { optimisation: "disabled" });
-    try {
-      if (session.tensorOutputs.length === 0) {
-        throw new AppError(
-          "MODEL_UNSUPPORTED",
-          "none of the model's outputs is a tensor that can be fetched here",
-        );
-      }
-      const fetched = await session.run(feeds, session.tensorOutputs).catch((cause: unknown) => {
-        throw explain(cause);
-      });
-      for (const [name, tensor] of fetched) types.set(name, infoOf(name, tensor));
-      return session.otherOutputs;
-    } finally {
-      await session.release();
+  return withSession(withExtraOutputs(model, []), context.config, async (session) => {
+    if (session.tensorOutputs.length === 0) {
+      throw new AppError(
+        "MODEL_UNSUPPORTED",
+        "none of the model's outputs is a tensor that can be fetched here",
+      );
     }
-  };
-  // The model as it is comes first: what it refuses is no fault of the further outputs.
-  const otherOutputs = await fetch([], context.explainRefusal);
-  const fetchOrSplit = async (names: readonly string[]): Promise<void> => {
-    if (names.length === 0) return;
+    const fetched = await session
+      .run(context.feeds, session.tensorOutputs)
+      .catch((cause: unknown) => {
+        throw explainRefusal(cause);
+      });
+    const types = new Map([...fetched].map(([name, tensor]) => [name, infoOf(name, tensor)]));
+    return { types, otherOutputs: session.otherOutputs };
+  });
+}
+
+/**
+ * Inner tensors, computed by the graph as it stands in the file with those tensors as further
+ * outputs, and handed to `take` in turn. What cannot be fetched (sequences, bfloat16) is left out.
+ */
+export async function fetchTensors(
+  model: OnnxModel,
+  names: readonly string[],
+  context: RunContext & { take: (name: string, tensor: Tensor) => void },
+): Promise<void> {
+  const { feeds, config, take } = context;
+  const noTensors: Tensors = new Map();
+  const fetchOrSplit = async (some: readonly string[]): Promise<void> => {
+    if (some.length === 0) return;
     try {
-      await fetch(names);
+      const fetched = await withSession(withExtraOutputs(model, some), config, (session) => {
+        const fetchable = new Set(session.tensorOutputs);
+        const wanted = some.filter((name) => fetchable.has(name));
+        return wanted.length === 0 ? noTensors : session.run(feeds, wanted);
+      });
+      for (const [name, tensor] of fetched) take(name, tensor);
     } catch (error) {
       if (!isAppError(error, "INFERENCE_FAILED")) throw error;
-      if (names.length === 1) return;
-      const middle = names.length >> 1;
-      await fetchOrSplit(names.slice(0, middle));
-      await fetchOrSplit(names.slice(middle));
+      if (some.length === 1) return;
+      const middle = some.length >> 1;
+      await fetchOrSplit(some.slice(0, middle));
+      await fetchOrSplit(some.slice(middle));
     }
   };
-  const missing = wanted.filter((name) => !types.has(name) && !feeds.has(name));
-  for (let start = 0; start < missing.length; start += TENSORS_PER_RUN_MAX) {
-    await fetchOrSplit(missing.slice(start, start + TENSORS_PER_RUN_MAX));
+  for (let start = 0; start < names.length; start += TENSORS_PER_RUN_MAX) {
+    await fetchOrSplit(names.slice(start, start + TENSORS_PER_RUN_MAX));
   }
-  return { types, otherOutputs };
+}
+
+async function withSession<T>(
+  bytes: Uint8Array,
+  config: ChildConfig,
+  use: (session: Session) => T | Promise<T>,
+): Promise<T> {
+  const session = await openSession(bytes, config, { optimisation: "disabled" });
+  try {
+    return await use(session);
+  } finally {
+    await session.release();
+  }
 }

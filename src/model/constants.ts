@@ -48,7 +48,7 @@ export function findConstants(
 }
 
 /** Whether a node gives the same result each time; operators we do not know are taken not to. */
-function repeatability(functions: readonly FunctionProto[]): (node: NodeProto) => boolean {
+export function repeatability(functions: readonly FunctionProto[]): (node: NodeProto) => boolean {
   const bodies = new Map(functions.map((body) => [functionKey(body.domain, body.name), body.node]));
   const verdicts = new Map<string, boolean>();
   let callDepth = 0;
@@ -80,6 +80,6 @@ function isKnownRepeatable(node: NodeProto): boolean {
 }
 
 /** Domain and name in one text that no other pair gives. */
-function functionKey(domain: string | undefined, name: string | undefined): string {
+export function functionKey(domain: string | undefined, name: string | undefined): string {
   return JSON.stringify([domain === "ai.onnx" ? "" : (domain ?? ""), name ?? ""]);
 }

@@ -57,17 +57,22 @@ export function findCutPoints(model: OnnxModel, options: CutOptions): CutPoint[]
   return cutPoints;
 }
 
+/** Whether a tensor's value is the same for all inputs of the shapes that the model is bound to. */
+export function isConstant(model: OnnxModel, name: string): boolean {
+  return model.constants.has(name) || model.shapeConstants.has(name);
+}
+
 /** The last contributing layer that reads each tensor; behind the last layer for the model's outputs. */
 export function lastUsesOf(model: OnnxModel): Map<string, number> {
   const lastUses = new Map<string, number>();
   for (const layer of model.layers) {
     if (!model.contributing.has(layer.index)) continue;
     for (const name of layer.inputs) {
-      if (!model.constants.has(name)) lastUses.set(name, layer.index);
+      if (!isConstant(model, name)) lastUses.set(name, layer.index);
     }
   }
   for (const { name } of model.outputs) {
-    if (!model.constants.has(name)) lastUses.set(name, model.layers.length);
+    if (!isConstant(model, name)) lastUses.set(name, model.layers.length);
   }
   return lastUses;
 }

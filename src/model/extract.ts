@@ -1,7 +1,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { AppError } from "../core/index.js";
 import type { TensorInfo } from "../protocol/index.js";
-import { lastUsesOf } from "./cuts.js";
+import { isConstant, lastUsesOf } from "./cuts.js";
 import { quoted } from "./layers.js";
 import type { OnnxModel } from "./parse.js";
 import {
@@ -12,7 +12,13 @@ import {
   ValueInfoProtoSchema,
 } from "./proto/onnx_pb.js";
 import { sparseName } from "./scope.js";
-import { isOtherThanTensor, readValueInfo, writeValueInfo } from "./value-info.js";
+import {
+  isOtherThanTensor,
+  readValueInfo,
+  type TensorValue,
+  writeTensor,
+  writeValueInfo,
+} from "./value-info.js";
 
 /** Layers from first to last, both included. */
 export interface LayerRange {
@@ -28,10 +34,14 @@ export interface SubModel {
   outputs: readonly string[];
 }
 
+const IR_VERSION_OF_PLAIN_INITIALIZERS = 4n;
+
 /**
  * The layers of `range` as a model of their own; the same arguments give the same bytes. Layers
  * that no output depends on are left out, constants are copied to where they are needed, and the
  * model's constant outputs and inputs that are outputs belong to the sub-model of the last layer.
+ * A shape constant is computed by its own layers where all they need is in the range; elsewhere its
+ * value comes along as an initializer, and the sub-model takes only the shapes of `types`.
  * @param types dtype and shape of tensors that cross into or out of the range; where the file
  * itself declares a type that does not contradict them, that one is kept
  * @throws AppError MODEL_UNSUPPORTED when a tensor that crosses in has no known type, or when
@@ -50,7 +60,9 @@ export function extractSubModel(
     );
   }
   const declared = declaredTypes(model.graph);
-  const typeOf = (name: string): ValueInfoProto => describe(name, declared, types.get(name));
+  const isPinned = borders.embedded.size > 0;
+  const typeOf = (name: string): ValueInfoProto =>
+    describe(declared.get(name), { name, measured: types.get(name), isPinned });
   const untyped = borders.inputs.find((name) => typeOf(name).type === undefined);
   if (untyped !== undefined) {
     throw new AppError("MODEL_UNSUPPORTED", `the type of tensor ${quoted(untyped)} is not known`);
@@ -63,8 +75,10 @@ export function extractSubModel(
 interface Borders {
   inputs: string[];
   outputs: string[];
-  /** Layers to copy, constant ones included. */
+  /** Layers to copy, those of constants and shape constants included. */
   layers: ReadonlySet<number>;
+  /** Shape constants that the range cannot compute, so that their values come along. */
+  embedded: ReadonlyMap<string, TensorValue>;
 }
 
 function bordersOf(model: OnnxModel, range: LayerRange): Borders {
@@ -85,22 +99,54 @@ function bordersOf(model: OnnxModel, range: LayerRange): Borders {
       if (isNeededLater && !modelOutputs.has(name)) carried.push(name);
     }
   }
-  const isPassedOn = (name: string): boolean =>
-    isLast && (model.constants.has(name) || model.inputs.some((input) => input.name === name));
-  const results = [...modelOutputs].filter((name) => produced.has(name) || isPassedOn(name));
+  const isOwnResult = (name: string): boolean => {
+    const isPassedOn = isConstant(model, name) || model.inputs.some((input) => input.name === name);
+    return isPassedOn ? isLast : produced.has(name);
+  };
+  const results = [...modelOutputs].filter(isOwnResult);
   for (const name of results) if (!produced.has(name)) read.add(name);
-  addConstantLayers(model, read, kept);
   const inputs = orderedInputs(model, read);
-  return { inputs, outputs: [...carried, ...results], layers: kept };
+  const producers = producersOfConstants(model, range, new Set([...inputs, ...produced]));
+  addProducers(model, { read, kept, producers });
+  const embedded = new Map<string, TensorValue>();
+  for (const name of read) {
+    const known = model.shapeConstants.get(name);
+    if (known === undefined || producers.has(name) || produced.has(name)) continue;
+    embedded.set(name, known);
+  }
+  return { inputs, outputs: [...carried, ...results], layers: kept, embedded };
+}
+
+/**
+ * The layer of each constant, and in the range that of each shape constant that can be computed
+ * from what is at hand, with the steps on the way to it.
+ */
+function producersOfConstants(
+  model: OnnxModel,
+  range: LayerRange,
+  atHand: Set<string>,
+): ReadonlyMap<string, number> {
+  const producers = new Map<string, number>();
+  for (const layer of model.layers) {
+    const isInRange = layer.index >= range.firstLayer && layer.index <= range.lastLayer;
+    const isComputable =
+      isInRange &&
+      !model.contributing.has(layer.index) &&
+      layer.inputs.every((name) => atHand.has(name) || model.constants.has(name));
+    for (const name of layer.outputs) {
+      if (isComputable) atHand.add(name);
+      if (isComputable || model.constants.has(name)) producers.set(name, layer.index);
+    }
+  }
+  return producers;
 }
 
 /** Adds the layers that compute the constants in `read`, and to `read` what those layers read. */
-function addConstantLayers(model: OnnxModel, read: Set<string>, kept: Set<number>): void {
-  const producers = new Map<string, number>();
-  for (const layer of model.layers) {
-    for (const name of layer.outputs)
-      if (model.constants.has(name)) producers.set(name, layer.index);
-  }
+function addProducers(
+  model: OnnxModel,
+  found: { read: Set<string>; kept: Set<number>; producers: ReadonlyMap<string, number> },
+): void {
+  const { read, kept, producers } = found;
   // A set that grows while it is walked yields what is added, too.
   for (const name of read) {
     const layer = model.layers[producers.get(name) ?? -1];
@@ -113,7 +159,7 @@ function addConstantLayers(model: OnnxModel, read: Set<string>, kept: Set<number
 function orderedInputs(model: OnnxModel, read: ReadonlySet<string>): string[] {
   const own = model.inputs.map((input) => input.name).filter((name) => read.has(name));
   const isOwn = new Set(own);
-  const crossing = [...read].filter((name) => !model.constants.has(name) && !isOwn.has(name));
+  const crossing = [...read].filter((name) => !isConstant(model, name) && !isOwn.has(name));
   return [...own, ...crossing];
 }
 
@@ -122,21 +168,24 @@ function declaredTypes(graph: GraphProto): Map<string, ValueInfoProto> {
   return new Map(values.map((value) => [value.name ?? "", value]));
 }
 
-/** The declared type unless it is missing, vague about its rank or at odds with what was measured. */
+/**
+ * The declared type unless it is missing, vague about its rank or at odds with what was measured.
+ * A pinned one must say every length: then other shapes, for which the values inside would be
+ * wrong, are refused.
+ */
 function describe(
-  name: string,
-  declared: ReadonlyMap<string, ValueInfoProto>,
-  measured: TensorInfo | undefined,
+  declared: ValueInfoProto | undefined,
+  tensor: { name: string; measured: TensorInfo | undefined; isPinned: boolean },
 ): ValueInfoProto {
-  const value = declared.get(name);
-  if (measured === undefined) return value ?? create(ValueInfoProtoSchema, { name });
-  if (value === undefined || isOtherThanTensor(value.type)) return writeValueInfo(measured);
-  const { dtype, shape } = readValueInfo(value);
+  const { name, measured, isPinned } = tensor;
+  if (measured === undefined) return declared ?? create(ValueInfoProtoSchema, { name });
+  if (declared === undefined || isOtherThanTensor(declared.type)) return writeValueInfo(measured);
+  const { dtype, shape } = readValueInfo(declared);
+  const suits = (length: number | string | null, axis: number): boolean =>
+    length === measured.shape[axis] || (!isPinned && typeof length !== "number");
   const agrees =
-    dtype === measured.dtype &&
-    shape?.length === measured.shape.length &&
-    shape.every((length, axis) => typeof length !== "number" || length === measured.shape[axis]);
-  return agrees ? value : writeValueInfo(measured);
+    dtype === measured.dtype && shape?.length === measured.shape.length && shape.every(suits);
+  return agrees ? declared : writeValueInfo(measured);
 }
 
 function subGraph(
@@ -153,7 +202,8 @@ function subGraph(
   }
   const isPresent = (named: { name?: string | undefined }): boolean =>
     present.has(named.name ?? "");
-  const initializer = graph.initializer.filter(isPresent);
+  const embedded = [...borders.embedded].map(([name, known]) => writeTensor(name, known));
+  const initializer = [...graph.initializer.filter(isPresent), ...embedded];
   const sparseInitializer = graph.sparseInitializer.filter((sparse) =>
     present.has(sparseName(sparse)),
   );
@@ -163,6 +213,9 @@ function subGraph(
   ]);
   // Before IR version 4 an initializer must be listed as an input; later that marks a default.
   const defaults = graph.input.filter((input) => initialized.has(input.name ?? ""));
+  if ((model.proto.irVersion ?? 0n) < IR_VERSION_OF_PLAIN_INITIALIZERS) {
+    for (const [name, known] of borders.embedded) defaults.push(writeValueInfo({ name, ...known }));
+  }
   return create(GraphProtoSchema, {
     ...graph,
     node: layers.flatMap((layer) => model.nodes[layer.index] ?? []),

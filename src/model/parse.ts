@@ -1,6 +1,7 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { AppError, errorMessage } from "../core/index.js";
 import { findConstants } from "./constants.js";
+import { findContributing } from "./contributing.js";
 import { externalLocations } from "./external-location.js";
 import { invalid, type Layer, orderLayers, quoted } from "./layers.js";
 import { findNonTensors } from "./non-tensors.js";
@@ -13,7 +14,7 @@ import {
 } from "./proto/onnx_pb.js";
 import { initializerNames } from "./scope.js";
 import { recogniseForeignFile } from "./sniff.js";
-import { readValueInfo, type ValueInfo } from "./value-info.js";
+import { readValueInfo, type TensorValue, type ValueInfo } from "./value-info.js";
 import { guardWireFormat } from "./wire.js";
 
 /** A decoded and checked model. Its weights are views on the bytes it was parsed from. */
@@ -31,6 +32,11 @@ export interface OnnxModel {
   readonly nodes: readonly NodeProto[];
   /** Tensors whose value no input can change; they never cross a cut. */
   readonly constants: ReadonlySet<string>;
+  /**
+   * Tensors that are constant for the shapes to which the inputs are bound, with their values; they
+   * never cross a cut. Empty until `withShapeConstants` tells them.
+   */
+  readonly shapeConstants: ReadonlyMap<string, TensorValue>;
   /** Values that are no tensors; they cannot cross a cut. */
   readonly nonTensors: ReadonlySet<string>;
   /** Layers that are not constant and that an output depends on. The others may be left out. */
@@ -74,8 +80,9 @@ export function analyseModel(proto: ModelProto): OnnxModel {
     graph,
     nodes: sorted,
     constants,
+    shapeConstants: new Map(),
     nonTensors: findNonTensors(graph, sorted),
-    contributing: findContributing(layers, outputs, constants),
+    contributing: findContributing({ layers, outputs, constants }),
   };
 }
 
@@ -113,20 +120,4 @@ function refuseMissingOutputs(
   const defined = new Set(layers.flatMap((layer) => layer.outputs));
   const missing = outputs.find(({ name }) => !defined.has(name) && !given.has(name));
   if (missing !== undefined) throw invalid(`nothing computes its output ${quoted(missing.name)}`);
-}
-
-function findContributing(
-  layers: readonly Layer[],
-  outputs: readonly ValueInfo[],
-  constants: ReadonlySet<string>,
-): Set<number> {
-  const needed = new Set(outputs.map((output) => output.name));
-  const contributing = new Set<number>();
-  for (const layer of layers.toReversed()) {
-    const isNeeded = layer.outputs.some((name) => needed.has(name) && !constants.has(name));
-    if (!isNeeded) continue;
-    contributing.add(layer.index);
-    for (const name of layer.inputs) needed.add(name);
-  }
-  return contributing;
 }

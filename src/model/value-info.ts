@@ -1,6 +1,9 @@
 import { create } from "@bufbuild/protobuf";
+import { AppError } from "../core/index.js";
 import {
   type DimensionProto,
+  type TensorProto,
+  TensorProtoSchema,
   type TypeProto,
   type ValueInfoProto,
   ValueInfoProtoSchema,
@@ -13,6 +16,14 @@ export interface ValueInfo {
   dtype: string | null;
   /** A number, the name of a symbolic axis, or null for each axis; null if even the rank is unknown. */
   shape: readonly (number | string | null)[] | null;
+}
+
+/** A tensor with what it holds. */
+export interface TensorValue {
+  dtype: string;
+  shape: readonly number[];
+  /** The elements packed, the low byte of each first, as in an ONNX file. */
+  data: Uint8Array;
 }
 
 /** Element types by their ONNX number. */
@@ -113,5 +124,23 @@ export function writeValueInfo(info: {
   return create(ValueInfoProtoSchema, {
     name: info.name,
     type: { value: { case: "tensorType", value: { elemType, shape: { dim } } } },
+  });
+}
+
+/** The tensor as an initializer. @throws AppError INTERNAL when its data does not suit its type */
+export function writeTensor(name: string, value: TensorValue): TensorProto {
+  const elements = value.shape.reduce((product, length) => product * length, 1);
+  const bytes = tensorBytes(value.dtype, elements);
+  if (bytes !== value.data.byteLength) {
+    throw new AppError(
+      "INTERNAL",
+      `${elements} elements of ${value.dtype} cannot be ${value.data.byteLength} bytes`,
+    );
+  }
+  return create(TensorProtoSchema, {
+    name,
+    dataType: DTYPES.indexOf(value.dtype),
+    dims: value.shape.map(BigInt),
+    rawData: value.data,
   });
 }
