@@ -13,6 +13,8 @@ import { startSubscriber, type Subscriber } from "./subscriber.js";
 const HOST = "127.0.0.1";
 const MODEL_SEED = 1;
 const SUBSCRIBERS = 2;
+const START_TIMEOUT_MS = 60_000;
+const START_POLL_MS = 50;
 
 /** The processes and links of one demo. */
 export interface Stage {
@@ -41,12 +43,36 @@ export async function buildStage(
   const links = await startLinks(speeds, ports, deps);
   const processes = startNodes(files, teardown);
   const url = `http://${HOST}:${ports.http}`;
+  await untilServing(url, processes.all, deps.clock);
   const subscribers = Array.from({ length: SUBSCRIBERS }, (_, index) => {
     const subscriber = startSubscriber(`subscriber ${index + 1}`, url);
     teardown.defer(subscriber.process.name, () => subscriber.process.stop());
     return subscriber;
   });
-  return { url, links, subscribers, ...processes };
+  const everybody = () => [...processes.all(), ...subscribers.map(({ process }) => process)];
+  return { ...processes, url, links, subscribers, casualty: () => casualtyAmong(everybody()) };
+}
+
+/** A subscriber that finds no daemon gives up at once, so it is started when there is one. */
+async function untilServing(
+  url: string,
+  processes: () => readonly DemoProcess[],
+  clock: Clock,
+): Promise<void> {
+  const deadlineMs = clock.monotonicMs() + START_TIMEOUT_MS;
+  const isServing = () =>
+    fetch(`${url}/healthz`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  while (!(await isServing())) {
+    if (casualtyAmong(processes()) !== undefined || clock.monotonicMs() > deadlineMs) return;
+    await clock.sleep(START_POLL_MS);
+  }
+}
+
+function casualtyAmong(processes: readonly DemoProcess[]): DemoProcess | undefined {
+  return processes.find((process) => process.ended);
 }
 
 async function choosePorts(): Promise<DemoPorts> {
@@ -91,7 +117,7 @@ async function startLinks(
 function startNodes(
   files: DemoFiles,
   teardown: Teardown,
-): Pick<Stage, "casualty" | "killCloud" | "startCloud"> {
+): Pick<Stage, "killCloud" | "startCloud"> & { all(): DemoProcess[] } {
   const daemon = startProcess("daemon on edge-1", ["run", "--config", files.daemon]);
   teardown.defer(daemon.name, () => daemon.stop());
   const device = startProcess("agent on cam-1", ["agent", "--config", files.device]);
@@ -100,7 +126,7 @@ function startNodes(
   let cloud: DemoProcess | undefined = startCloudAgent();
   teardown.defer("agent on gpu-1", () => cloud?.stop());
   return {
-    casualty: () => [daemon, device, cloud].find((node) => node?.ended === true),
+    all: () => [daemon, device, ...(cloud === undefined ? [] : [cloud])],
     killCloud: async () => {
       const victim = cloud;
       cloud = undefined;
