@@ -7,15 +7,25 @@ const BAR_COLUMNS_MAX = 60;
 const LABEL_COLUMNS = 44;
 const BYTES_PER_MEGABYTE = 1_000_000;
 
+interface View {
+  columns: number;
+  /** Whether energy, price and the longest stage are of interest beside latency. */
+  withObjectives: boolean;
+}
+
 /** The document that `plan --json` prints. */
 export function planJson(
   model: string,
   answer: { plans: readonly RankedPlan[]; infeasible: string | null },
+  { withObjectives }: View,
 ): string {
   const plans = answer.plans.map((plan, index) => ({
     rank: index + 1,
     latencyMs: plan.latencyMs,
     transferBytes: plan.transferBytes,
+    ...(withObjectives
+      ? { bottleneckMs: plan.bottleneckMs, energyJoules: plan.energyJoules, price: plan.price }
+      : {}),
     partitions: plan.partitions.map(({ tier, node, firstLayer, lastLayer, computeMs }) => ({
       tier,
       node,
@@ -29,23 +39,32 @@ export function planJson(
 }
 
 /** A line for each plan, then the stages of the best one as bars. */
-export function planReport(
-  model: string,
-  plans: readonly RankedPlan[],
-  options: { columns: number },
-): string {
+export function planReport(model: string, plans: readonly RankedPlan[], view: View): string {
   const rows = plans.map((plan, index) => [
     String(index + 1),
     formatMs(plan.latencyMs),
+    ...(view.withObjectives ? objectiveCells(plan) : []),
     `${(plan.transferBytes / BYTES_PER_MEGABYTE).toFixed(4)} MB`,
     plan.partitions.length === 1 ? "native" : "distributed",
     plan.partitions.map(describePartition).join(" → "),
   ]);
-  const header = ["rank", "latency", "moved", "kind", "who runs which layers"];
-  const table = renderTable(header, rows, new Set(["rank", "latency", "moved"]));
+  const objectives = view.withObjectives ? OBJECTIVE_COLUMNS : [];
+  const header = ["rank", "latency", ...objectives, "moved", "kind", "who runs which layers"];
+  const right = new Set(["rank", "latency", ...objectives, "moved"]);
+  const table = renderTable(header, rows, right);
   const [best] = plans;
   if (best === undefined) return table;
-  return `${printable(model, 80)}\n\n${table}\nBest: ${formatMs(best.latencyMs)}\n${stageBars(best, options)}`;
+  return `${printable(model, 80)}\n\n${table}\nBest: ${formatMs(best.latencyMs)}\n${stageBars(best, view)}`;
+}
+
+const OBJECTIVE_COLUMNS = ["longest stage", "energy", "price"];
+
+function objectiveCells({ bottleneckMs, energyJoules, price }: RankedPlan): string[] {
+  return [
+    formatMs(bottleneckMs),
+    energyJoules === null ? "?" : `${energyJoules.toPrecision(4)} J`,
+    price === null ? "?" : price.toPrecision(4),
+  ];
 }
 
 function describePartition({ tier, node, firstLayer, lastLayer }: PlannedPartition): string {

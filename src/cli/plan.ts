@@ -3,7 +3,10 @@ import {
   buildQuery,
   costModelSchema,
   loadProfiles,
+  paretoPlans,
   parseLinks,
+  parseNodesFile,
+  parseObjective,
   rankPlans,
   SCISSION_COST_MODEL,
   SCISSION_INPUT_BYTES,
@@ -28,6 +31,10 @@ interface PlanFlags {
   inputBytes?: number;
   costModel: "live" | "scission";
   path: string[];
+  objective: string;
+  deadline?: number;
+  nodes?: string;
+  pareto: boolean;
   top: number;
   json: boolean;
 }
@@ -37,6 +44,9 @@ Examples:
   scissiond plan --profiles profiles --links links.json --model resnet50
   scissiond plan --profiles profiles --links links.csv --model vgg19 --device '!-1' --edge 10 --cloud 16
   scissiond plan --profiles profiles --links links.csv --model 3f9a --edge-time 30% --top 20 --json
+
+  scissiond plan --profiles profiles --links links.csv --model vgg19 --nodes nodes.json --objective energy --deadline 500
+  scissiond plan --profiles profiles --links links.json --model vgg19 --path cam-1,edge-1,edge-2,gpu-1
 
 Criteria, joined by commas: 3 (layer 3 runs here), !10 (layer 10 does not), edge-1 (this node is
 used), !edge-1 (it is not), -1 (the tier is not used), !-1 (it is). A number is a node where the tier
@@ -81,6 +91,21 @@ export function planCommand(terminal: Terminal): Command {
       (path: string, others: string[]) => [...others, path],
       [],
     )
+    .option(
+      "--objective <what>",
+      "latency, throughput, energy, cost, or weights: latency=1,energy=0.2",
+      "latency",
+    )
+    .option("--pareto", "every plan that no other beats in all objectives at once", false)
+    .option(
+      "--nodes <file>",
+      "JSON with activeWatts, memoryBytes, pricePerHour of nodes; joulesPerMegabyte, pricePerGigabyte of links",
+    )
+    .option(
+      "--deadline <ms>",
+      "longest latency that is allowed",
+      decimalNumber({ min: 0.000_001, max: 1e12 }),
+    )
     .option("--top <k>", "how many plans to show", wholeNumber({ min: 1, max: 100_000 }), 5)
     .option("--json", "print one JSON document", false)
     .addHelpText("after", EXAMPLES)
@@ -90,6 +115,11 @@ export function planCommand(terminal: Terminal): Command {
 async function plan(terminal: Terminal, flags: PlanFlags): Promise<void> {
   const profiles = loadProfiles(await readJsonFiles(flags.profiles), flags.model);
   const links = parseLinks(await readTextFile(flags.links, "LINKS_INVALID"));
+  const known = [...profiles.nodes.map(({ name }) => name), ...links.map(({ from }) => from)];
+  const nodesFile =
+    flags.nodes === undefined
+      ? undefined
+      : parseNodesFile(await readTextFile(flags.nodes, "USAGE"), known);
   const isScission = flags.costModel === "scission";
   const { problem, contradiction, notes } = buildQuery(profiles, links, {
     costModel: isScission ? SCISSION_COST_MODEL : costModelSchema.parse({}),
@@ -99,13 +129,19 @@ async function plan(terminal: Terminal, flags: PlanFlags): Promise<void> {
     inputBytes: flags.inputBytes ?? (isScission ? SCISSION_INPUT_BYTES : undefined),
     topK: flags.top,
     paths: flags.path,
+    objective: parseObjective(flags.objective),
+    nodesFile,
+    deadlineMs: flags.deadline,
   });
   for (const note of notes) terminal.err(`note: ${note}\n`);
+  const find = flags.pareto ? paretoPlans : rankPlans;
   const answer =
-    contradiction === undefined ? rankPlans(problem) : { plans: [], infeasible: contradiction };
-  if (flags.json) terminal.out(planJson(profiles.model, answer));
+    contradiction === undefined ? find(problem) : { plans: [], infeasible: contradiction };
+  const isLatencyAlone = flags.objective === "latency" && !flags.pareto && nodesFile === undefined;
+  const view = { columns: terminal.columns, withObjectives: !isLatencyAlone };
+  if (flags.json) terminal.out(planJson(profiles.model, answer, view));
   else if (answer.plans.length > 0) {
-    terminal.out(planReport(profiles.model, answer.plans, { columns: terminal.columns }));
+    terminal.out(planReport(profiles.model, answer.plans, view));
   }
   if (answer.infeasible !== null) {
     terminal.err(`scissiond: there is no plan: ${answer.infeasible}\n`);

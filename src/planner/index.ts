@@ -20,9 +20,12 @@ export type {
   RankedPlan,
 } from "./problem.js";
 export { pricePlan } from "./price.js";
+export { transferMs } from "./weights.js";
 export { paretoPlans, type Ranking, rankPlans } from "./rank.js";
 export type { TextFile } from "./offline/measurements.js";
 export { parseLinks } from "./offline/links-file.js";
+export { type NodesFile, parseNodesFile } from "./offline/nodes-file.js";
+export { parseObjective } from "./offline/objective-text.js";
 export { loadProfiles, type ProfileSet } from "./offline/profiles.js";
 export {
   buildQuery,

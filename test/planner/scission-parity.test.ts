@@ -50,6 +50,9 @@ function optionsOf(args: readonly string[]): QueryOptions {
     inputBytes: inputMegabytes === undefined ? SCISSION_INPUT_BYTES : inputMegabytes * 1e6,
     topK: number("--result-count") ?? 5,
     paths: [],
+    objective: "latency",
+    nodesFile: undefined,
+    deadlineMs: undefined,
   };
 }
 

@@ -1,8 +1,9 @@
 import { AppError, printable, suggestion } from "../../core/index.js";
 import { TIERS, type Tier } from "../../protocol/index.js";
-import { type Constraints, type CostModel, constraintsSchema } from "../options.js";
+import { type Constraints, type CostModel, constraintsSchema, type Objective } from "../options.js";
 import type { PlanningLink, PlanningProblem } from "../problem.js";
 import { type Criteria, parseCriteria } from "./criteria.js";
+import { type NodesFile, withNodesFile } from "./nodes-file.js";
 import type { ProfileSet } from "./profiles.js";
 
 /** Scission's own default: a compressed image. */
@@ -23,6 +24,9 @@ export interface QueryOptions {
   topK: number;
   /** "cam-1,edge-1,gpu-1": orders that data may take. */
   paths: readonly string[];
+  objective: Objective;
+  nodesFile: NodesFile | undefined;
+  deadlineMs: number | undefined;
 }
 
 export interface Query {
@@ -38,13 +42,17 @@ export function buildQuery(
   links: readonly PlanningLink[],
   options: QueryOptions,
 ): Query {
-  const { nodes, blocks } = profiles;
+  const { blocks } = profiles;
   const criteria = new Map<Tier, Criteria>();
   for (const tier of TIERS) {
     const text = options.criteria[tier];
-    if (text !== undefined) criteria.set(tier, parseCriteria(text, tier, nodes));
+    if (text !== undefined) criteria.set(tier, parseCriteria(text, tier, profiles.nodes));
   }
-  const back = options.costModel.returnResult ? waysBack(profiles, links) : [];
+  const { nodesFile } = options;
+  const enrich = <T extends Pick<PlanningProblem, "nodes" | "links">>(part: T): T =>
+    nodesFile === undefined ? part : withNodesFile(part, nodesFile);
+  const there = enrich({ nodes: profiles.nodes, links });
+  const back = options.costModel.returnResult ? waysBack(profiles, there.links) : [];
   const sources = sourcesOf(profiles, links);
   const paths = options.paths.map((text) => parsePath(text, profiles));
   const notes = [...profiles.notes, ...unknownEnds(profiles, links, sources)];
@@ -57,13 +65,14 @@ export function buildQuery(
     problem: {
       blocks,
       inputBytes: options.inputBytes ?? profiles.inputBytes ?? SCISSION_INPUT_BYTES,
-      nodes,
-      links: [...links, ...back],
+      nodes: there.nodes,
+      links: [...there.links, ...enrich({ nodes: [], links: back }).links],
       sources,
       costModel: options.costModel,
       constraints: constraintsOf(criteria, options),
       topK: options.topK,
       ...(paths.length === 0 ? {} : { paths }),
+      objective: options.objective,
     },
     contradiction: contradictionIn(criteria),
     notes,
@@ -75,6 +84,7 @@ function constraintsOf(criteria: ReadonlyMap<Tier, Criteria>, options: QueryOpti
   const tiers = TIERS.map((tier) => [tier, tierConstraints(tier, criteria.get(tier), options)]);
   return constraintsSchema.parse({
     nodes: { exclude: excluded },
+    ...(options.deadlineMs === undefined ? {} : { latencyMsMax: options.deadlineMs }),
     ...Object.fromEntries(tiers),
   });
 }
