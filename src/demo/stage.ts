@@ -117,7 +117,7 @@ async function startLinks(
 function startNodes(
   files: DemoFiles,
   teardown: Teardown,
-): Pick<Stage, "killCloud" | "startCloud"> & { all(): DemoProcess[] } {
+): Pick<Stage, "killCloud" | "startCloud"> & { all: () => DemoProcess[] } {
   const daemon = startProcess("daemon on edge-1", ["run", "--config", files.daemon]);
   teardown.defer(daemon.name, () => daemon.stop());
   const device = startProcess("agent on cam-1", ["agent", "--config", files.device]);
