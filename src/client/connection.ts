@@ -21,8 +21,8 @@ export interface Conversation {
   openSocket: SocketFactory;
   /** Ends the conversation. */
   signal: AbortSignal;
-  /** The connection is open; `send` drops what is sent after its end. */
-  onOpen(send: (message: ClientMessage) => void): void;
+  /** The connection is open; `send` returns false, and sends nothing, after its end. */
+  onOpen(send: (message: ClientMessage) => boolean): void;
   /** Returns what is wrong with the message, which ends the conversation; undefined where nothing is. */
   onMessage(message: ServerMessage): string | undefined;
 }
@@ -90,7 +90,9 @@ function listen(socket: SocketLike, state: Listening, conversation: Conversation
   socket.addEventListener("open", () => {
     if (state.ended.aborted) return;
     conversation.onOpen((message) => {
-      if (!state.ended.aborted) socket.send(JSON.stringify(message));
+      if (state.ended.aborted) return false;
+      socket.send(JSON.stringify(message));
+      return true;
     });
   });
   socket.addEventListener("message", ({ data }) => {

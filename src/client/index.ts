@@ -1,9 +1,12 @@
 export { type ConnectionOptions, connectionOptionsSchema } from "./options.js";
+export type { RuntimeHooks } from "./preparations.js";
 export type { Change } from "./replica.js";
 export type { SocketFactory, SocketLike } from "./socket.js";
 export {
   type ConnectionState,
+  type Report,
   type SubscribeOptions,
+  type Subscription,
   subscribe,
   type Update,
 } from "./subscribe.js";

@@ -17,8 +17,12 @@ export type Change = { epoch: string; plans: Plans } & (
 /** `change` is undefined where a frame turned out to change nothing; it is answered all the same. */
 export interface Delivery {
   readonly nonce: string;
+  /** How to say that the change is in force. */
+  readonly answer: "ack" | "active";
   readonly change: Change | undefined;
 }
+
+export type ReplicaMessage = Extract<ServerMessage, { type: "snapshot" | "update" | "removed" }>;
 
 /** More pipelines than this come from no honest daemon. */
 const PIPELINES_MAX = 10_000;
@@ -36,8 +40,8 @@ export class Replica {
   /** Undefined until the first snapshot of this connection. */
   #epoch: string | undefined;
   #snapshotNonce: string | undefined;
-  /** Pipelines that changed since the consumer was told, oldest first, with the newest frame's nonce. */
-  readonly #changed = new Map<string, string>();
+  /** Pipelines that changed since the consumer was told, oldest first, with how to answer the newest frame. */
+  readonly #changed = new Map<string, Pick<Delivery, "nonce" | "answer">>();
   #synced = false;
 
   constructor(have: readonly PlanDocument[]) {
@@ -57,30 +61,39 @@ export class Replica {
     return { epoch, revisions };
   }
 
+  /** Undefined until the first snapshot of this connection. */
+  get epoch(): string | undefined {
+    return this.#epoch;
+  }
+
   /** Takes a message in. Returns what is wrong with it; undefined where nothing is. */
-  receive(message: ServerMessage): string | undefined {
+  receive(message: ReplicaMessage): string | undefined {
     switch (message.type) {
       case "snapshot":
         return this.#receiveSnapshot(message);
-      case "update": {
-        const { plan, nonce } = message;
-        if (message.epoch !== this.#epoch || plan.epoch !== message.epoch) {
-          return "an update of another epoch than the snapshot's";
-        }
-        if (this.#newest.size >= PIPELINES_MAX) return "more pipelines than can be";
-        this.#newest.set(plan.pipeline, plan);
-        this.#changed.set(plan.pipeline, nonce);
-        return undefined;
-      }
+      case "update":
+        return this.putInForce(message.plan, { nonce: message.nonce, answer: "ack" });
       case "removed":
         if (message.epoch !== this.#epoch) return "a removal in another epoch than the snapshot's";
         if (this.#changed.size >= PIPELINES_MAX) return "more pipelines than can be";
         this.#newest.delete(message.pipeline);
-        this.#changed.set(message.pipeline, message.nonce);
+        this.#changed.set(message.pipeline, { nonce: message.nonce, answer: "ack" });
         return undefined;
-      case "heartbeat":
-        return this.#epoch === undefined ? "a heartbeat before the snapshot" : undefined;
     }
+  }
+
+  /** A plan that was sent just now, or prepared before. Returns what is wrong with it. */
+  putInForce(plan: PlanDocument, how: Pick<Delivery, "nonce" | "answer">): string | undefined {
+    if (plan.epoch !== this.#epoch) return "a plan of another epoch than the snapshot's";
+    if (this.#newest.size >= PIPELINES_MAX) return "more pipelines than can be";
+    this.#newest.set(plan.pipeline, plan);
+    this.#changed.set(plan.pipeline, how);
+    return undefined;
+  }
+
+  /** The plan that the consumer has taken. */
+  held(pipeline: string): PlanDocument | undefined {
+    return this.#held.get(pipeline);
   }
 
   #receiveSnapshot(message: ServerMessage & { type: "snapshot" }): string | undefined {
@@ -107,11 +120,11 @@ export class Replica {
       const nonce = this.#snapshotNonce;
       this.#snapshotNonce = undefined;
       this.#changed.clear();
-      return { nonce, change: this.#snapshotChange(this.#epoch) };
+      return { nonce, answer: "ack", change: this.#snapshotChange(this.#epoch) };
     }
-    for (const [pipeline, nonce] of this.#changed) {
+    for (const [pipeline, how] of this.#changed) {
       this.#changed.delete(pipeline);
-      return { nonce, change: this.#pipelineChange(this.#epoch, pipeline) };
+      return { ...how, change: this.#pipelineChange(this.#epoch, pipeline) };
     }
     return undefined;
   }

@@ -1,15 +1,18 @@
-import { AppError, type Clock, type Random, systemClock } from "../core/index.js";
+import { AppError, type Clock, errorMessage, type Random, systemClock } from "../core/index.js";
 import {
   type ClientMessage,
   type PlanDocument,
   parseValue,
+  type ReportMessage,
   type SubscribeMessage,
   subscribeMessageSchema,
   UPDATES_PATH,
 } from "../protocol/index.js";
 import { converse } from "./connection.js";
+import { type Intake, takeIn } from "./intake.js";
 import { type ConnectionOptions, connectionOptionsSchema } from "./options.js";
-import { type Change, Replica } from "./replica.js";
+import { Preparations, type RuntimeHooks } from "./preparations.js";
+import { type Change, type Delivery, Replica } from "./replica.js";
 import { openSocket, type SocketFactory } from "./socket.js";
 
 const REASON_CHARACTERS_MAX = 1_000;
@@ -27,11 +30,16 @@ export type ConnectionState =
   | { kind: "connected" }
   | { kind: "disconnected"; reason: string; retryInMs: number };
 
-export interface SubscribeOptions {
+export interface SubscribeOptions extends RuntimeHooks {
   /** A runtime acknowledges each update; an observer (the default) is not waited for. */
   role?: "runtime" | "observer";
-  /** The node that this runtime runs on. */
+  /** The node that this runtime runs on. With it, the runtime takes part in switches of all nodes at once. */
   node?: string;
+  /**
+   * Put a changed plan in force, before the update that says so. A rejection refuses the update, which
+   * then does not appear. What `prepare` loaded for the plan is to be used.
+   */
+  activate?(plan: PlanDocument): Promise<void> | void;
   /** Absent: all. */
   pipelines?: readonly string[];
   /** Plans known from an earlier run; they are not sent again while they are still in force. */
@@ -45,30 +53,44 @@ export interface SubscribeOptions {
   openSocket?: SocketFactory;
 }
 
+/** Measurements of a runtime: the message without its type. */
+export type Report = Omit<ReportMessage, "type">;
+
+export interface Subscription extends AsyncIterable<Update> {
+  /** Sends measurements, where a connection is open; false where none is, and they are dropped. */
+  report(report: Report): boolean;
+}
+
 /**
  * Follows the plans of the daemon at `url` (`http://host:port`, `ws://…`), for ever: it reconnects with
  * full jitter and takes up where it was. The first update is a snapshot; then come changes, the newest
- * of each pipeline. A runtime acknowledges an update by asking for the next one.
+ * of each pipeline. A runtime acknowledges an update by asking for the next one: by then the plan must
+ * be in force, and no request that began here on an older one may be under way.
  * `break` or `signal` closes the connection. Throws USAGE at once for a wrong URL or wrong names.
  */
-export function subscribe(url: string, options: SubscribeOptions = {}): AsyncIterable<Update> {
+export function subscribe(url: string, options: SubscribeOptions = {}): Subscription {
   const target = updatesUrl(url);
   const hello = parseValue(helloOf(options, undefined), subscribeMessageSchema);
   if (!hello.ok) throw new AppError("USAGE", `cannot subscribe: ${hello.message}`);
   const connection = connectionOptionsSchema.parse(options.connection ?? {});
-  return { [Symbol.asyncIterator]: () => follow(target, connection, options) };
+  let newest: Link | undefined;
+  return {
+    [Symbol.asyncIterator]() {
+      newest = createLink(new Replica(options.have ?? []), new Preparations(options), options.role);
+      return follow(newest, { url: target, connection, options });
+    },
+    report: (report) => newest?.send({ type: "report", ...report }) ?? false,
+  };
 }
 
 async function* follow(
-  url: string,
-  connection: ConnectionOptions,
-  options: SubscribeOptions,
+  link: Link,
+  { url, connection, options }: Omit<Connecting, "signal">,
 ): AsyncGenerator<Update, void, void> {
   const stop = new AbortController();
   const onAbort = (): void => stop.abort();
   options.signal?.addEventListener("abort", onAbort, { once: true });
   if (options.signal?.aborted === true) stop.abort();
-  const link = createLink(new Replica(options.have ?? []), options.role ?? "observer");
   // A fault in here must end the iteration, not be lost.
   const connecting = keepConnected(link, { url, connection, options, signal: stop.signal }).finally(
     () => stop.abort(),
@@ -81,55 +103,85 @@ async function* follow(
         await link.changed();
         continue;
       }
-      const answer = link.answerTo(delivery.nonce);
+      const answer = link.answerTo(delivery);
       if (delivery.change === undefined) {
         answer(undefined);
         continue;
       }
-      let rejection: string | undefined;
+      const { change } = delivery;
+      let rejection = await activate(change, options);
       const reject = (reason: string): void => {
         rejection ??= reason.slice(0, REASON_CHARACTERS_MAX);
       };
-      yield { ...delivery.change, reject };
-      if (rejection === undefined) link.replica.commit(delivery.change);
+      if (rejection === undefined) yield { ...change, reject };
+      if (rejection === undefined) link.replica.commit(change);
       answer(rejection);
     }
   } finally {
     stop.abort();
+    link.preparations.stop();
     options.signal?.removeEventListener("abort", onAbort);
     await connecting;
   }
 }
 
+/** Why the consumer cannot put the change in force; undefined where it can. */
+async function activate(change: Change, options: SubscribeOptions): Promise<string | undefined> {
+  try {
+    for (const plan of changedPlans(change)) await options.activate?.(plan);
+    return undefined;
+  } catch (error) {
+    return errorMessage(error).slice(0, REASON_CHARACTERS_MAX);
+  }
+}
+
+function changedPlans(change: Change): readonly PlanDocument[] {
+  switch (change.kind) {
+    case "snapshot":
+      return change.changed;
+    case "update":
+      return [change.plan];
+    case "removed":
+      return [];
+  }
+}
+
 /** What the connecting side and the consuming side share. */
-interface Link {
-  readonly replica: Replica;
+interface Link extends Intake {
   /** A new connection is open. */
-  opened(send: (message: ClientMessage) => void): void;
+  opened(send: (message: ClientMessage) => boolean): void;
   /** Answers a frame on the connection that is open now, and on no later one. */
-  answerTo(nonce: string): (rejection: string | undefined) => void;
+  answerTo(delivery: Delivery): (rejection: string | undefined) => void;
+  /** False where no connection is open. */
+  send(message: ClientMessage): boolean;
   /** Resolves at the next `wake`. */
   changed(): Promise<void>;
   wake(): void;
 }
 
-function createLink(replica: Replica, role: "runtime" | "observer"): Link {
-  let send: ((message: ClientMessage) => void) | undefined;
+function createLink(
+  replica: Replica,
+  preparations: Preparations,
+  role: SubscribeOptions["role"],
+): Link {
+  let send: ((message: ClientMessage) => boolean) | undefined;
   let wake = (): void => undefined;
   return {
     replica,
+    preparations,
     opened(newSend) {
       send = newSend;
     },
-    answerTo(nonce) {
+    answerTo({ nonce, answer }) {
       const sendHere = role === "runtime" ? send : undefined;
       return (rejection) =>
         sendHere?.(
           rejection === undefined
-            ? { type: "ack", nonce }
+            ? { type: answer, nonce }
             : { type: "reject", nonce, reason: rejection },
         );
     },
+    send: (message) => send?.(message) ?? false,
     changed: () =>
       new Promise((resolve) => {
         wake = resolve;
@@ -163,7 +215,7 @@ async function keepConnected(link: Link, connecting: Connecting): Promise<void> 
         send(helloOf(options, link.replica.reconnect()));
       },
       onMessage(message) {
-        const problem = link.replica.receive(message);
+        const problem = takeIn(message, link, (answer) => link.send(answer));
         if (problem !== undefined) return problem;
         if (message.type === "snapshot") options.onConnection?.({ kind: "connected" });
         link.wake();

@@ -40,6 +40,8 @@ export interface Metrics {
 export type PublisherEventCount =
   | { kind: "frame-sent"; type: string }
   | { kind: "answer"; result: string }
+  | { kind: "report"; result: string }
+  | { kind: "rollout"; result: string }
   | { kind: "connection-refused"; cause: string }
   | { kind: "connection-closed"; cause: string };
 
@@ -140,6 +142,10 @@ function streamMetrics(
   const clients = make.gauge("scission_stream_subscribers", "Connected subscribers.");
   const frames = make.counter("scission_stream_frames_total", "Frames sent.", ["type"]);
   const answers = make.counter("scission_stream_answers_total", "Answers of runtimes.", ["result"]);
+  const reports = make.counter("scission_stream_reports_total", "Measurements of runtimes.", [
+    "result",
+  ]);
+  const rollouts = make.counter("scission_rollouts_total", "Rollouts that ended.", ["result"]);
   const refused = make.counter("scission_stream_refused_total", "Connections refused.", ["cause"]);
   const closed = make.counter("scission_stream_closed_total", "Connections closed.", ["cause"]);
   const rejected = make.counter(
@@ -156,6 +162,12 @@ function streamMetrics(
           break;
         case "answer":
           answers.labels(event.result).inc();
+          break;
+        case "report":
+          reports.labels(event.result).inc();
+          break;
+        case "rollout":
+          rollouts.labels(event.result).inc();
           break;
         case "connection-refused":
           refused.labels(event.cause).inc();

@@ -54,6 +54,8 @@ export {
   CLOSE_CODES,
   type ClientMessage,
   clientMessageSchema,
+  type ReportMessage,
+  reportMessageSchema,
   type ServerMessage,
   type SubscribeMessage,
   serverMessageSchema,

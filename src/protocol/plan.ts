@@ -51,12 +51,23 @@ export const planDocumentSchema = z.strictObject({
 export type PlanDocument = z.infer<typeof planDocumentSchema>;
 
 export const triggerSchema = z.strictObject({
-  kind: z.enum(["initial", "link", "compute", "presence", "stale", "configuration", "infeasible"]),
+  kind: z.enum([
+    "initial",
+    "link",
+    "compute",
+    "presence",
+    "stale",
+    "configuration",
+    "infeasible",
+    "rollout",
+  ]),
   /** "bandwidth cam-1 → edge-1", "node gpu-1". */
   subject: z.string(),
   before: z.number().nullable(),
   after: z.number().nullable(),
   unit: z.string(),
+  /** How long the change had lasted; absent where it counts at once. */
+  heldSeconds: z.number().nonnegative().optional(),
 });
 export type Trigger = z.infer<typeof triggerSchema>;
 
@@ -65,7 +76,8 @@ export const decisionSchema = z.strictObject({
   at: z.number().int().nonnegative(),
   pipeline: nameSchema,
   triggers: z.array(triggerSchema),
-  verdict: z.enum(["published", "kept", "deferred", "infeasible"]),
+  /** `aborted`: nobody switched. `incomplete`: in force, yet not at every runtime. */
+  verdict: z.enum(["published", "kept", "deferred", "infeasible", "aborted", "incomplete"]),
   /** The plan in force, priced in the new context; null when it has become infeasible or none exists. */
   currentLatencyMs: z.number().nonnegative().nullable(),
   bestLatencyMs: z.number().nonnegative().nullable(),

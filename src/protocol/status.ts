@@ -54,6 +54,14 @@ export const statusSchema = z.strictObject({
       source: nameSchema,
       plan: planDocumentSchema.nullable(),
       lastDecision: decisionSchema.nullable(),
+      /** A revision on its way into force; absent where there is none. */
+      rollout: z
+        .strictObject({
+          revision: z.number().int().positive(),
+          phase: z.enum(["preparing", "committing", "activating"]),
+          waitingFor: z.array(nameSchema),
+        })
+        .optional(),
     }),
   ),
   subscribers: z.number().int().nonnegative(),

@@ -16,9 +16,12 @@ export const CLOSE_CODES = {
   tooSlow: 4003,
   /** Too many connections. */
   tooMany: 4004,
+  /** Another runtime subscribed for the same node and pipelines: the newest one counts. */
+  replaced: 4005,
 } as const;
 
-const revisionsSchema = z.record(nameSchema, z.number().int().positive());
+const revisionSchema = z.number().int().positive();
+const revisionsSchema = z.record(nameSchema, revisionSchema);
 const nonceSchema = z.string().min(1).max(64);
 
 export const subscribeMessageSchema = z.strictObject({
@@ -32,12 +35,45 @@ export const subscribeMessageSchema = z.strictObject({
 });
 export type SubscribeMessage = z.infer<typeof subscribeMessageSchema>;
 
+const STAGES_MAX = 64;
+const measuredMs = z.number().nonnegative().max(86_400_000);
+
+/** What a runtime measured while it served. Only the part about its own node is believed. */
+export const reportMessageSchema = z.strictObject({
+  type: z.literal("report"),
+  pipeline: nameSchema,
+  revision: revisionSchema,
+  /** Mean time of each stage over the requests since the last report. */
+  stages: z.array(z.strictObject({ node: nameSchema, computeMs: measuredMs })).max(STAGES_MAX),
+  transfers: z
+    .array(
+      z.strictObject({
+        from: nameSchema,
+        to: nameSchema,
+        bytes: z.number().int().nonnegative(),
+        transferMs: measuredMs,
+      }),
+    )
+    .max(STAGES_MAX),
+  /** The node has more requests than it can serve. */
+  busy: z.boolean(),
+});
+export type ReportMessage = z.infer<typeof reportMessageSchema>;
+
 export const clientMessageSchema = z.discriminatedUnion("type", [
   subscribeMessageSchema,
-  /** Taken and in force. */
+  /** Answer of a runtime to `snapshot`, `update` and `removed`: taken and in force. */
   z.strictObject({ type: z.literal("ack"), nonce: nonceSchema }),
+  /** Answer to `prepare`: loaded beside what is in force, and kept until `activate` or `abort`. */
+  z.strictObject({ type: z.literal("ready"), nonce: nonceSchema }),
+  /**
+   * Answer to `activate`: new requests run on the new revision, and none that began here on an older
+   * one is under way.
+   */
+  z.strictObject({ type: z.literal("active"), nonce: nonceSchema }),
   /** Refused: the client keeps its last good plans. */
   z.strictObject({ type: z.literal("reject"), nonce: nonceSchema, reason: z.string().max(1_000) }),
+  reportMessageSchema,
 ]);
 export type ClientMessage = z.infer<typeof clientMessageSchema>;
 
@@ -61,6 +97,37 @@ export const serverMessageSchema = z.discriminatedUnion("type", [
     epoch: z.string(),
     nonce: nonceSchema,
     pipeline: nameSchema,
+  }),
+  /** To a runtime: load this beside what is in force, then answer `ready` or `reject`. */
+  z.strictObject({
+    type: z.literal("prepare"),
+    epoch: z.string(),
+    nonce: nonceSchema,
+    plan: planDocumentSchema,
+  }),
+  /** Every participant is ready: begin new requests on the prepared revision, then answer `active`. */
+  z.strictObject({
+    type: z.literal("activate"),
+    epoch: z.string(),
+    nonce: nonceSchema,
+    pipeline: nameSchema,
+    revision: revisionSchema,
+  }),
+  /** The prepared revision will never be in force: forget it. Needs no answer. */
+  z.strictObject({
+    type: z.literal("abort"),
+    epoch: z.string(),
+    nonce: nonceSchema,
+    pipeline: nameSchema,
+    revision: revisionSchema,
+  }),
+  /** This revision is in force at every participant: forget all older ones. Needs no answer. */
+  z.strictObject({
+    type: z.literal("retire"),
+    epoch: z.string(),
+    nonce: nonceSchema,
+    pipeline: nameSchema,
+    revision: revisionSchema,
   }),
   /** Nothing older than these revisions will come. Needs no acknowledgement. */
   z.strictObject({ type: z.literal("heartbeat"), epoch: z.string(), revisions: revisionsSchema }),

@@ -1,25 +1,27 @@
 import type { RawData, WebSocket } from "ws";
 import type { Clock, Logger } from "../core/index.js";
-import { CLOSE_CODES, clientMessageSchema, parseJson } from "../protocol/index.js";
-import type { ClientMessage } from "../protocol/index.js";
-import type {
-  CloseCause,
-  PublisherEvent,
-  Rejection,
-  Snapshot,
-  SubscriberInfo,
-} from "./contract.js";
-import type { FrameCache } from "./frames.js";
-import type { StreamOptions } from "./options.js";
 import {
+  type ClientMessage,
+  CLOSE_CODES,
+  clientMessageSchema,
+  parseJson,
+  type ReportMessage,
+} from "../protocol/index.js";
+import type { View } from "./content.js";
+import type { CloseCause, PublisherEvent, Rejection, SubscriberInfo } from "./contract.js";
+import type { FrameCache } from "./frames.js";
+import { nextContent, visibleRevisions } from "./next.js";
+import type { StreamOptions } from "./options.js";
+import { RateLimit } from "./rate-limit.js";
+import {
+  type Answer,
   answered,
   begin,
   createSession,
   flushed,
-  nextContent,
-  plansOf,
+  owesAnswer,
+  plansAnswered,
   type Session,
-  visibleRevisions,
 } from "./session.js";
 
 const NORMAL_CLOSURE = 1000;
@@ -27,7 +29,8 @@ const GOING_AWAY = 1001;
 /** What a close frame has room for. */
 const CLOSE_REASON_BYTES_MAX = 123;
 const MISSED_PONGS_MAX = 2;
-const RATE_WINDOW_MS = 1_000;
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60_000;
 
 const CODE_OF_CAUSE: Record<CloseCause, number> = {
   client: NORMAL_CLOSURE,
@@ -35,6 +38,7 @@ const CODE_OF_CAUSE: Record<CloseCause, number> = {
   "protocol-error": CLOSE_CODES.protocolError,
   "too-slow": CLOSE_CODES.tooSlow,
   silent: CLOSE_CODES.tooSlow,
+  replaced: CLOSE_CODES.replaced,
   stopping: GOING_AWAY,
 };
 
@@ -43,10 +47,16 @@ export interface ConnectionContext {
   readonly clock: Clock;
   readonly log: Logger;
   readonly frames: FrameCache;
-  /** The newest offer; undefined before the first. */
-  current(): Snapshot | undefined;
+  /** The newest offer and the rollouts under way; undefined before the first offer. */
+  view(): View | undefined;
   onEvent(event: PublisherEvent): void;
+  onSubscribed(connection: Connection): void;
+  /** The client answered, or the socket took a frame. */
+  onSession(session: Session): void;
   onReject(rejection: Rejection): void;
+  onReport(node: string, report: ReportMessage): void;
+  /** It will be told nothing more. Called before `onClosed`, perhaps twice. */
+  onClosing(connection: Connection): void;
   onClosed(connection: Connection): void;
 }
 
@@ -66,8 +76,8 @@ export class Connection {
   #heartbeatMs: number;
   #pingMs: number;
   #missedPongs = 0;
-  #rateWindowMs = 0;
-  #messagesInWindow = 0;
+  readonly #messageRate: RateLimit;
+  readonly #reportRate: RateLimit;
   #closing: { cause: CloseCause; sinceMs: number } | undefined;
 
   constructor(socket: WebSocket, context: ConnectionContext) {
@@ -76,6 +86,9 @@ export class Connection {
     this.#openedMs = context.clock.monotonicMs();
     this.#heartbeatMs = this.#openedMs;
     this.#pingMs = this.#openedMs;
+    const { messagesPerSecondMax, reportsPerMinuteMax } = context.options;
+    this.#messageRate = new RateLimit({ max: messagesPerSecondMax, windowMs: SECOND_MS });
+    this.#reportRate = new RateLimit({ max: reportsPerMinuteMax, windowMs: MINUTE_MS });
     socket.on("message", (data, isBinary) => this.#receive(data, isBinary));
     socket.on("pong", () => {
       this.#missedPongs = 0;
@@ -86,8 +99,14 @@ export class Connection {
     });
     socket.on("close", () => {
       context.onEvent({ kind: "connection-closed", cause: this.#closing?.cause ?? "client" });
+      context.onClosing(this);
       context.onClosed(this);
     });
+  }
+
+  /** Undefined until the client has subscribed. */
+  get session(): Session | undefined {
+    return this.#session;
   }
 
   /** Undefined until the client has subscribed. */
@@ -100,17 +119,17 @@ export class Connection {
   /** Sends what the client lacks of the newest snapshot, unless it is busy with an earlier frame. */
   pump(): void {
     const { frames, clock } = this.#context;
-    const snapshot = this.#context.current();
+    const view = this.#context.view();
     const session = this.#session;
-    if (snapshot === undefined || session === undefined) return;
+    if (view === undefined || session === undefined) return;
     if (this.#closing !== undefined || this.#writingSinceMs !== undefined) return;
-    const content = nextContent(session, snapshot);
+    const content = nextContent(session, view);
     if (content === undefined) return;
-    const frame = frames.frame(snapshot, content);
-    this.#session = begin(session, content, { nonce: frame.nonce, epoch: snapshot.epoch });
+    const frame = frames.frame(view, content);
+    this.#session = begin(session, content, { nonce: frame.nonce, epoch: view.epoch });
     this.#sentMs = clock.monotonicMs();
     this.#write(frame.bytes, () => {
-      if (this.#session !== undefined) this.#session = flushed(this.#session);
+      if (this.#session !== undefined) this.#moved(flushed(this.#session));
     });
     this.#context.onEvent({ kind: "frame-sent", type: content.kind });
   }
@@ -137,6 +156,7 @@ export class Connection {
     if (this.#closing !== undefined) return;
     this.#closing = { cause, sinceMs: this.#context.clock.monotonicMs() };
     this.#socket.close(CODE_OF_CAUSE[cause], closeReason(reason));
+    this.#context.onClosing(this);
   }
 
   terminate(): void {
@@ -154,10 +174,7 @@ export class Connection {
     if (since !== undefined && nowMs - since >= options.flushTimeoutSeconds * 1_000) {
       return { cause: "too-slow", reason: "does not read what it is sent" };
     }
-    const { role, inFlight } = this.#session;
-    const owesAnswer =
-      role === "runtime" && inFlight !== undefined && inFlight.answer === undefined;
-    if (owesAnswer && nowMs - this.#sentMs >= options.ackTimeoutSeconds * 1_000) {
+    if (owesAnswer(this.#session) && nowMs - this.#sentMs >= options.ackTimeoutSeconds * 1_000) {
       return { cause: "too-slow", reason: "no answer to an update" };
     }
     if (this.#missedPongs >= MISSED_PONGS_MAX && nowMs - this.#pingMs >= this.#pingPeriodMs) {
@@ -179,16 +196,13 @@ export class Connection {
 
   #heartbeatWhenDue(nowMs: number): void {
     const { options, frames } = this.#context;
-    const snapshot = this.#context.current();
-    if (this.#session === undefined || snapshot === undefined) return;
+    const view = this.#context.view();
+    if (this.#session === undefined || view === undefined) return;
     if (nowMs - this.#heartbeatMs < options.heartbeatSeconds * 1_000) return;
     // A frame that is still being written is a sign of life itself.
     if (this.#writingSinceMs !== undefined) return;
     this.#heartbeatMs = nowMs;
-    this.#write(
-      frames.heartbeat(snapshot, visibleRevisions(this.#session, snapshot)),
-      () => undefined,
-    );
+    this.#write(frames.heartbeat(view, visibleRevisions(this.#session, view)), () => undefined);
     this.#context.onEvent({ kind: "frame-sent", type: "heartbeat" });
   }
 
@@ -213,47 +227,56 @@ export class Connection {
 
   /** Returns what is wrong with the message; undefined where nothing is. */
   #accept(data: RawData, isBinary: boolean): string | undefined {
-    if (this.#exceedsRate()) return "too many messages in one second";
+    if (!this.#messageRate.admits(this.#context.clock.monotonicMs())) {
+      return "too many messages in one second";
+    }
     if (isBinary) return "binary messages are not part of this protocol";
     const parsed = parseJson(textOf(data), clientMessageSchema);
     return parsed.ok ? this.#handle(parsed.value) : parsed.message;
   }
 
   #handle(message: ClientMessage): string | undefined {
+    const session = this.#session;
     if (message.type === "subscribe") {
-      if (this.#session !== undefined) return "subscribed already";
+      if (session !== undefined) return "subscribed already";
       this.#session = createSession(message);
+      this.#context.onSubscribed(this);
       this.pump();
       return undefined;
     }
-    const session = this.#session;
     if (session === undefined) return "subscribe first";
-    const result = answered(session, message);
-    this.#context.onEvent({ kind: "answer", result: result.stale ? "stale" : message.type });
-    if (result.stale) return undefined;
-    this.#session = result.session;
-    if (message.type === "reject") this.#reportRejection(session, message.reason);
-    this.pump();
+    if (message.type === "report") this.#takeReport(session, message);
+    else this.#takeAnswer(session, message);
     return undefined;
   }
 
-  #reportRejection(session: Session, reason: string): void {
-    const plans = session.inFlight === undefined ? [] : plansOf(session.inFlight.content);
-    this.#context.onReject({
-      node: session.node,
-      revisions: new Map(plans.map((plan) => [plan.pipeline, plan.revision])),
-      reason,
-    });
+  #takeAnswer(session: Session, answer: Answer): void {
+    const result = answered(session, answer);
+    this.#context.onEvent({ kind: "answer", result: result.stale ? "stale" : answer.type });
+    if (result.stale) return;
+    if (answer.type === "reject") {
+      const revisions = plansAnswered(session, answer.nonce);
+      this.#context.onReject({ node: session.node, revisions, reason: answer.reason ?? "" });
+    }
+    this.#moved(result.session);
+    this.pump();
   }
 
-  #exceedsRate(): boolean {
-    const nowMs = this.#context.clock.monotonicMs();
-    if (nowMs - this.#rateWindowMs >= RATE_WINDOW_MS) {
-      this.#rateWindowMs = nowMs;
-      this.#messagesInWindow = 0;
-    }
-    this.#messagesInWindow += 1;
-    return this.#messagesInWindow > this.#context.options.messagesPerSecondMax;
+  #takeReport({ role, node }: Session, report: ReportMessage): void {
+    const isOwn =
+      role === "runtime" &&
+      node !== undefined &&
+      report.stages.every((stage) => stage.node === node) &&
+      report.transfers.every(({ from, to }) => from === node || to === node);
+    const isAdmitted = isOwn && this.#reportRate.admits(this.#context.clock.monotonicMs());
+    const result = isAdmitted ? "accepted" : isOwn ? "limited" : "foreign";
+    this.#context.onEvent({ kind: "report", result });
+    if (isAdmitted) this.#context.onReport(node, report);
+  }
+
+  #moved(session: Session): void {
+    this.#session = session;
+    this.#context.onSession(session);
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Clock, Logger, Random } from "../core/index.js";
-import type { Decision, PlanDocument, Status } from "../protocol/index.js";
+import type { Decision, PlanDocument, ReportMessage, Status } from "../protocol/index.js";
+import type { RolloutOutcome } from "./rollout.js";
 
 /** All active plans at one moment, at most one of each pipeline, all of `epoch`. Never changed once offered. */
 export interface Snapshot {
@@ -38,6 +39,15 @@ export interface Rejection {
   readonly reason: string;
 }
 
+/** A rollout under way. */
+export interface RolloutInfo {
+  readonly pipeline: string;
+  readonly revision: number;
+  readonly phase: "preparing" | "committing" | "activating";
+  /** Nodes that have not answered yet. */
+  readonly waitingFor: readonly string[];
+}
+
 export type RefusalCause =
   | "wrong-path"
   | "wrong-subprotocol"
@@ -52,12 +62,26 @@ export type CloseCause =
   | "protocol-error"
   | "too-slow"
   | "silent"
+  | "replaced"
   | "stopping";
+
+export type FrameType =
+  | "snapshot"
+  | "update"
+  | "removed"
+  | "prepare"
+  | "activate"
+  | "abort"
+  | "retire"
+  | "heartbeat";
 
 /** For metrics. Every field is from a closed set, so each may become a label. */
 export type PublisherEvent =
-  | { kind: "frame-sent"; type: "snapshot" | "update" | "removed" | "heartbeat" }
-  | { kind: "answer"; result: "ack" | "reject" | "stale" }
+  | { kind: "frame-sent"; type: FrameType }
+  | { kind: "answer"; result: "ack" | "ready" | "active" | "reject" | "stale" }
+  /** `foreign`: about a node that is not the runtime's own; `limited`: more than the rate allows. */
+  | { kind: "report"; result: "accepted" | "foreign" | "limited" }
+  | { kind: "rollout"; result: RolloutOutcome["kind"] }
   | { kind: "connection-refused"; cause: RefusalCause }
   | { kind: "connection-closed"; cause: CloseCause };
 
@@ -67,7 +91,12 @@ export interface PublisherDeps {
   random: Random;
   metrics: { contentType: string; render(): Promise<string> };
   api: PublisherApi;
+  /** A runtime refused a plan, whether it was to be prepared, activated or taken at once. */
   onReject?(rejection: Rejection): void;
+  /** Measured by the runtime of this node, about this node. */
+  onReport?(node: string, report: ReportMessage): void;
+  /** A runtime of this node has subscribed. */
+  onRuntime?(node: string): void;
   onEvent?(event: PublisherEvent): void;
 }
 
@@ -75,6 +104,17 @@ export interface Publisher {
   readonly port: number;
   /** Makes this the state every subscriber is brought to. Newest wins; returns before anything is sent. */
   offer(snapshot: Snapshot): void;
+  /** The nodes of this plan whose runtimes are subscribed: those a rollout would wait for. */
+  participants(plan: PlanDocument): readonly string[];
+  /**
+   * Brings a plan into force at all its participants at once: has them load it, calls `commit` when all
+   * are ready, and tells them to switch. `commit` makes the decision durable and offers the new
+   * snapshot; where it rejects, nobody switches. One rollout per pipeline at a time. Never rejects.
+   */
+  rollOut(plan: PlanDocument, commit: () => Promise<void>): Promise<RolloutOutcome>;
+  /** Gives up the rollout of this pipeline, if it is not beyond the point of no return. */
+  cancelRollout(pipeline: string, reason: string): void;
+  rollouts(): readonly RolloutInfo[];
   /** How many clients have subscribed and are connected. */
   subscribers(): number;
   subscriberList(): readonly SubscriberInfo[];

@@ -1,6 +1,6 @@
 import type { PlanDocument } from "../protocol/index.js";
 import type { Snapshot } from "./contract.js";
-import type { Content } from "./session.js";
+import type { Content } from "./content.js";
 
 export interface Frame {
   readonly nonce: string;
@@ -39,6 +39,17 @@ export class FrameCache {
           return spliced({ type: "update", epoch, nonce }, "plan", this.planText(content.plan));
         case "removed":
           return JSON.stringify({ type: "removed", epoch, nonce, pipeline: content.pipeline });
+        case "prepare":
+          return spliced({ type: "prepare", epoch, nonce }, "plan", this.planText(content.plan));
+        case "activate": {
+          const { pipeline, revision } = content.plan;
+          return JSON.stringify({ type: "activate", epoch, nonce, pipeline, revision });
+        }
+        case "abort":
+        case "retire": {
+          const { kind: type, pipeline, revision } = content;
+          return JSON.stringify({ type, epoch, nonce, pipeline, revision });
+        }
       }
     });
   }
@@ -88,9 +99,14 @@ function keyOf(content: Content): string {
       return `snapshot ${[...content.revisions.keys()].join(" ")} / ${lacking.join(" ")}`;
     }
     case "update":
-      return `update ${content.plan.pipeline}`;
+    case "prepare":
+    case "activate":
+      return `${content.kind} ${content.plan.pipeline}`;
     case "removed":
       return `removed ${content.pipeline}`;
+    case "abort":
+    case "retire":
+      return `${content.kind} ${content.pipeline} ${content.revision}`;
   }
 }
 

@@ -7,6 +7,7 @@ export type {
   PublisherEvent,
   RefusalCause,
   Rejection,
+  RolloutInfo,
   Snapshot,
   SubscriberInfo,
 } from "./contract.js";
@@ -14,4 +15,5 @@ export {
   type PublisherOptions,
   publisherOptionsSchema,
 } from "./options.js";
+export { describeFailure, type RolloutFailure, type RolloutOutcome } from "./rollout.js";
 export { startPublisher } from "./server.js";

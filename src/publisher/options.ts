@@ -49,8 +49,29 @@ export const streamOptionsSchema = z.strictObject({
     .positive()
     .default(50)
     .describe("Messages a client may send in one second before it is closed with code 4002."),
+  reportsPerMinuteMax: z
+    .number()
+    .int()
+    .positive()
+    .default(120)
+    .describe("Measurements taken from one runtime in a minute; further ones are dropped."),
 });
 export type StreamOptions = z.infer<typeof streamOptionsSchema>;
+
+/** How long runtimes are waited for when a new plan comes into force at all of them at once. */
+export const rolloutOptionsSchema = z.strictObject({
+  prepareTimeoutSeconds: seconds
+    .default(120)
+    .describe(
+      "Time in which every runtime of a new plan must have loaded its part; else nobody switches.",
+    ),
+  activateTimeoutSeconds: seconds
+    .default(30)
+    .describe(
+      "Time in which every runtime must have switched; else all return to the configuration before.",
+    ),
+});
+export type RolloutOptions = z.infer<typeof rolloutOptionsSchema>;
 
 /** Limits of plain HTTP requests. */
 export const httpOptionsSchema = z.strictObject({
@@ -101,5 +122,8 @@ export const publisherOptionsSchema = z.strictObject({
     .describe("Web origins, besides the daemon's own, whose pages may open the update stream."),
   http: httpOptionsSchema.prefault({}).describe("Limits of plain HTTP requests."),
   stream: streamOptionsSchema.prefault({}).describe("Limits of the update stream."),
+  rollout: rolloutOptionsSchema
+    .prefault({})
+    .describe("How long runtimes are waited for before and while they switch to a new plan."),
 });
 export type PublisherOptions = z.infer<typeof publisherOptionsSchema>;

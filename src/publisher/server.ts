@@ -37,6 +37,10 @@ export async function startPublisher(
   return {
     port: (server.address() as AddressInfo).port,
     offer: (snapshot) => stream.offer(snapshot),
+    participants: (plan) => stream.participants(plan),
+    rollOut: (plan, commit) => stream.rollOut(plan, commit),
+    cancelRollout: (pipeline, reason) => stream.cancelRollout(pipeline, reason),
+    rollouts: () => stream.rollouts(),
     subscribers: () => stream.subscribers().length,
     subscriberList: () => stream.subscribers(),
     stop() {

@@ -1,106 +1,68 @@
 import type { PlanDocument, SubscribeMessage } from "../protocol/index.js";
-import type { Snapshot } from "./contract.js";
+import { type Content, plansOf, positiveAnswer } from "./content.js";
 
-/** What one frame tells a client. */
-export type Content =
-  | {
-      kind: "snapshot";
-      /** Every plan the client may have, by pipeline. It drops all others. */
-      revisions: ReadonlyMap<string, number>;
-      /** Those of them that it lacks. */
-      plans: readonly PlanDocument[];
-    }
-  | { kind: "update"; plan: PlanDocument }
-  | { kind: "removed"; pipeline: string };
-
-interface InFlight {
+export interface InFlight {
   readonly nonce: string;
   readonly content: Content;
   readonly flushed: boolean;
-  readonly answer: "ack" | "reject" | undefined;
+  readonly answer: "taken" | "rejected" | undefined;
+  readonly reason: string;
+}
+
+/** A plan that a runtime was told to load. */
+interface Preparation {
+  readonly revision: number;
+  readonly nonce: string;
+  readonly ready: boolean;
+}
+
+interface Refusal {
+  readonly revision: number;
+  readonly reason: string;
 }
 
 /**
- * The server's view of one subscriber. At most one frame is in flight: an observer's is settled when
- * the socket took it, a runtime's when it is also answered. What comes next is always computed from
- * the newest snapshot, so revisions that were overtaken meanwhile are never sent.
+ * The server's view of one subscriber. At most one frame is in flight: it is settled when the socket
+ * took it and, where a runtime must answer it, when it is also answered. `prepare` may take minutes, so
+ * it holds nothing up: its answer is awaited beside the frames. What comes next is always computed from
+ * the newest view, so revisions that were overtaken meanwhile are never sent.
  */
 export interface Session {
   readonly role: "runtime" | "observer";
   readonly node: string | undefined;
   /** Undefined: all pipelines. */
   readonly pipelines: ReadonlySet<string> | undefined;
-  /** Epoch of `held` and `refused`; undefined for a client that came with nothing. */
+  /** Epoch of all revisions below; undefined for a client that came with nothing. */
   readonly epoch: string | undefined;
   /** False until the first snapshot frame of `epoch` has been sent. */
   readonly greeted: boolean;
+  /** In force at the client. */
   readonly held: ReadonlyMap<string, number>;
   /** Revisions the client rejected: not sent again while it stays connected. */
-  readonly refused: ReadonlyMap<string, number>;
+  readonly refused: ReadonlyMap<string, Refusal>;
+  readonly preparing: ReadonlyMap<string, Preparation>;
+  /** Pipelines of which a runtime may still keep something older than it holds. */
+  readonly unretired: ReadonlySet<string>;
   /** The pipeline sent last, from which the search for the next one goes on, so that none starves. */
   readonly lastSent: string | undefined;
   readonly inFlight: InFlight | undefined;
 }
 
 export function createSession(subscribe: SubscribeMessage): Session {
+  const have = Object.entries(subscribe.have?.revisions ?? {});
   return {
     role: subscribe.role,
     node: subscribe.node,
     pipelines: subscribe.pipelines === undefined ? undefined : new Set(subscribe.pipelines),
     epoch: subscribe.have?.epoch,
     greeted: false,
-    held: new Map(Object.entries(subscribe.have?.revisions ?? {})),
+    held: new Map(have),
     refused: new Map(),
+    preparing: new Map(),
+    unretired: new Set(have.map(([pipeline]) => pipeline)),
     lastSent: undefined,
     inFlight: undefined,
   };
-}
-
-/** The pipelines of the snapshot that this client subscribed to, with their revisions. */
-export function visibleRevisions(session: Session, snapshot: Snapshot): Map<string, number> {
-  return new Map(visiblePlans(session, snapshot).map((plan) => [plan.pipeline, plan.revision]));
-}
-
-function visiblePlans(session: Session, snapshot: Snapshot): readonly PlanDocument[] {
-  const { pipelines } = session;
-  if (pipelines === undefined) return snapshot.plans;
-  return snapshot.plans.filter((plan) => pipelines.has(plan.pipeline));
-}
-
-/** What to send now; undefined while a frame is in flight or when the client is up to date. */
-export function nextContent(session: Session, snapshot: Snapshot): Content | undefined {
-  if (session.inFlight !== undefined) return undefined;
-  const visible = visiblePlans(session, snapshot);
-  const sameEpoch = session.epoch === snapshot.epoch;
-  if (!session.greeted || !sameEpoch) {
-    return {
-      kind: "snapshot",
-      revisions: visibleRevisions(session, snapshot),
-      plans: sameEpoch ? visible.filter((plan) => !isSettled(session, plan)) : visible,
-    };
-  }
-  // Removals first: they are few, and busy pipelines must not keep them waiting for ever.
-  const names = new Set(visible.map((plan) => plan.pipeline));
-  for (const pipeline of session.held.keys()) {
-    if (!names.has(pipeline)) return { kind: "removed", pipeline };
-  }
-  const plan = nextPlan(session, visible);
-  return plan === undefined ? undefined : { kind: "update", plan };
-}
-
-function isSettled(session: Session, plan: PlanDocument): boolean {
-  const { pipeline, revision } = plan;
-  // Equality, not order: a client may hold what a lost store no longer knows.
-  return session.held.get(pipeline) === revision || session.refused.get(pipeline) === revision;
-}
-
-function nextPlan(session: Session, visible: readonly PlanDocument[]): PlanDocument | undefined {
-  const start = visible.findIndex((plan) => plan.pipeline === session.lastSent) + 1;
-  for (let step = 0; step < visible.length; step += 1) {
-    const plan = visible[(start + step) % visible.length];
-    if (plan !== undefined && !isSettled(session, plan)) return plan;
-  }
-  return undefined;
 }
 
 /** Notes that a frame with this content is being sent. */
@@ -109,17 +71,35 @@ export function begin(
   content: Content,
   frame: { nonce: string; epoch: string },
 ): Session {
-  const inFlight: InFlight = { nonce: frame.nonce, content, flushed: false, answer: undefined };
+  const { nonce, epoch } = frame;
+  const inFlight: InFlight = { nonce, content, flushed: false, answer: undefined, reason: "" };
   switch (content.kind) {
     case "snapshot": {
-      const fresh = session.epoch === frame.epoch ? {} : { held: new Map(), refused: new Map() };
-      return { ...session, ...fresh, epoch: frame.epoch, greeted: true, inFlight };
+      const known = session.epoch === epoch ? {} : nothingKnown();
+      return { ...session, ...known, epoch, greeted: true, inFlight };
     }
     case "update":
+    case "activate":
       return { ...session, lastSent: content.plan.pipeline, inFlight };
+    case "prepare": {
+      const { pipeline, revision } = content.plan;
+      const preparation = { revision, nonce, ready: false };
+      return {
+        ...session,
+        preparing: new Map(session.preparing).set(pipeline, preparation),
+        inFlight,
+      };
+    }
+    case "abort":
+      return { ...session, preparing: without(session.preparing, content.pipeline), inFlight };
     case "removed":
+    case "retire":
       return { ...session, inFlight };
   }
+}
+
+function nothingKnown(): Pick<Session, "held" | "refused" | "preparing" | "unretired"> {
+  return { held: new Map(), refused: new Map(), preparing: new Map(), unretired: new Set() };
 }
 
 /** The socket took the frame. */
@@ -128,56 +108,141 @@ export function flushed(session: Session): Session {
   return settle({ ...session, inFlight: { ...session.inFlight, flushed: true } });
 }
 
+/** A client's answer to a frame. */
+export interface Answer {
+  readonly type: "ack" | "ready" | "active" | "reject";
+  readonly nonce: string;
+  readonly reason?: string;
+}
+
+/** The plans that an answer with this nonce is about; empty where nobody waits for such an answer. */
+export function plansAnswered(session: Session, nonce: string): ReadonlyMap<string, number> {
+  if (session.inFlight?.nonce === nonce && session.inFlight.answer === undefined) {
+    const plans = plansOf(session.inFlight.content);
+    return new Map(plans.map((plan) => [plan.pipeline, plan.revision]));
+  }
+  for (const [pipeline, preparation] of session.preparing) {
+    if (preparation.nonce === nonce) return new Map([[pipeline, preparation.revision]]);
+  }
+  return new Map();
+}
+
 /**
- * The client's answer. Stale: an unknown nonce, a second answer, or an observer's, which nobody
- * waits for; these change nothing.
+ * The client's answer. Stale: an unknown nonce, a second answer, one of the wrong type, or an
+ * observer's, which nobody waits for; these change nothing.
  */
-export function answered(
+export function answered(session: Session, answer: Answer): { session: Session; stale: boolean } {
+  const { inFlight } = session;
+  if (session.role === "observer") return { session, stale: true };
+  if (inFlight?.nonce === answer.nonce && inFlight.content.kind !== "prepare") {
+    const isExpected =
+      inFlight.answer === undefined &&
+      (answer.type === "reject" || answer.type === positiveAnswer(inFlight.content));
+    if (!isExpected) return { session, stale: true };
+    const outcome = answer.type === "reject" ? "rejected" : "taken";
+    const reason = answer.reason ?? "";
+    const next = { ...session, inFlight: { ...inFlight, answer: outcome, reason } as const };
+    return { session: settle(next), stale: false };
+  }
+  return preparationAnswered(session, answer);
+}
+
+function preparationAnswered(
   session: Session,
-  message: { type: "ack" | "reject"; nonce: string },
+  answer: Answer,
 ): { session: Session; stale: boolean } {
-  const { inFlight, role } = session;
-  const expected =
-    role === "runtime" && inFlight?.nonce === message.nonce && inFlight.answer === undefined;
-  if (!expected) return { session, stale: true };
-  const next = { ...session, inFlight: { ...inFlight, answer: message.type } };
-  return { session: settle(next), stale: false };
+  for (const [pipeline, preparation] of session.preparing) {
+    if (preparation.nonce !== answer.nonce || preparation.ready) continue;
+    if (answer.type === "ready") {
+      const ready = { ...preparation, ready: true };
+      const preparing = new Map(session.preparing).set(pipeline, ready);
+      return { session: { ...session, preparing }, stale: false };
+    }
+    if (answer.type === "reject") {
+      const refusal = { revision: preparation.revision, reason: answer.reason ?? "" };
+      const refused = new Map(session.refused).set(pipeline, refusal);
+      const preparing = without(session.preparing, pipeline);
+      return { session: { ...session, preparing, refused }, stale: false };
+    }
+  }
+  return { session, stale: true };
+}
+
+/** Whether the next frame has to wait for the client's answer to the present one. */
+export function owesAnswer({ role, inFlight }: Session): boolean {
+  if (role === "observer" || inFlight === undefined || inFlight.answer !== undefined) return false;
+  return positiveAnswer(inFlight.content) !== undefined;
 }
 
 function settle(session: Session): Session {
   const { inFlight } = session;
-  if (inFlight?.flushed !== true) return session;
-  if (session.role === "runtime" && inFlight.answer === undefined) return session;
-  const held = new Map(session.held);
-  const refused = new Map(session.refused);
-  const { content } = inFlight;
-  if (content.kind === "removed") {
-    held.delete(content.pipeline);
-    refused.delete(content.pipeline);
-  }
-  if (content.kind === "snapshot") {
-    for (const pipeline of held.keys()) {
-      if (!content.revisions.has(pipeline)) held.delete(pipeline);
+  if (inFlight?.flushed !== true || owesAnswer(session)) return session;
+  const { content, answer, reason } = inFlight;
+  const next = { ...session, inFlight: undefined };
+  switch (content.kind) {
+    case "prepare":
+    case "abort":
+      return next;
+    case "retire":
+      return { ...next, unretired: withoutMember(session.unretired, content.pipeline) };
+    case "removed":
+      return { ...next, ...forgotten(session, [content.pipeline]) };
+    case "snapshot": {
+      const gone = [...session.held.keys()].filter((name) => !content.revisions.has(name));
+      let state: Session = { ...next, ...forgotten(session, gone) };
+      for (const plan of content.plans) state = taken(state, plan, { answer, reason });
+      return state;
     }
+    case "update":
+    case "activate":
+      return taken(next, content.plan, { answer, reason });
   }
-  for (const { pipeline, revision } of plansOf(content)) {
-    if (inFlight.answer === "reject") {
-      refused.set(pipeline, revision);
-    } else {
-      held.set(pipeline, revision);
-      refused.delete(pipeline);
-    }
-  }
-  return { ...session, held, refused, inFlight: undefined };
 }
 
-export function plansOf(content: Content): readonly PlanDocument[] {
-  switch (content.kind) {
-    case "snapshot":
-      return content.plans;
-    case "update":
-      return [content.plan];
-    case "removed":
-      return [];
+/** The client answered a frame that puts this plan in force. */
+function taken(
+  session: Session,
+  plan: PlanDocument,
+  { answer, reason }: Pick<InFlight, "answer" | "reason">,
+): Session {
+  const { pipeline, revision } = plan;
+  const isPrepared = session.preparing.get(pipeline)?.revision === revision;
+  const preparing = isPrepared ? without(session.preparing, pipeline) : session.preparing;
+  if (answer === "rejected") {
+    const refused = new Map(session.refused).set(pipeline, { revision, reason });
+    return { ...session, preparing, refused };
   }
+  const isLater = session.held.has(pipeline);
+  return {
+    ...session,
+    preparing,
+    held: new Map(session.held).set(pipeline, revision),
+    refused: without(session.refused, pipeline),
+    unretired: isLater ? new Set(session.unretired).add(pipeline) : session.unretired,
+  };
+}
+
+function forgotten(
+  session: Session,
+  pipelines: readonly string[],
+): Pick<Session, "held" | "refused" | "unretired"> {
+  const gone = new Set(pipelines);
+  return {
+    held: new Map([...session.held].filter(([name]) => !gone.has(name))),
+    refused: new Map([...session.refused].filter(([name]) => !gone.has(name))),
+    unretired: new Set([...session.unretired].filter((name) => !gone.has(name))),
+  };
+}
+
+function without<T>(from: ReadonlyMap<string, T>, key: string): ReadonlyMap<string, T> {
+  if (!from.has(key)) return from;
+  const copy = new Map(from);
+  copy.delete(key);
+  return copy;
+}
+
+function withoutMember(from: ReadonlySet<string>, member: string): ReadonlySet<string> {
+  const copy = new Set(from);
+  copy.delete(member);
+  return copy;
 }

@@ -1,14 +1,15 @@
-import assert from "node:assert/strict";
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
-import { UPDATES_SUBPROTOCOL } from "../protocol/index.js";
-import { Connection, type ConnectionContext } from "./connection.js";
-import type { PublisherDeps, Snapshot, SubscriberInfo } from "./contract.js";
-import { FrameCache } from "./frames.js";
+import { type PlanDocument, UPDATES_SUBPROTOCOL } from "../protocol/index.js";
+import { Connection } from "./connection.js";
+import type { PublisherDeps, RolloutInfo, Snapshot, SubscriberInfo } from "./contract.js";
+import type { FrameCache } from "./frames.js";
+import { Hub } from "./hub.js";
 import type { PublisherOptions } from "./options.js";
-import { createBroadcast, inTurns } from "./turns.js";
+import type { RolloutOutcome } from "./rollout.js";
+import { participantsOf } from "./rollouts.js";
 import { createGate, refuse } from "./upgrade.js";
 
 const CHECK_INTERVAL_MS_MAX = 1_000;
@@ -21,6 +22,10 @@ export interface UpdateStream {
   readonly frames: FrameCache;
   current(): Snapshot | undefined;
   offer(snapshot: Snapshot): void;
+  participants(plan: PlanDocument): readonly string[];
+  rollOut(plan: PlanDocument, commit: () => Promise<void>): Promise<RolloutOutcome>;
+  cancelRollout(pipeline: string, reason: string): void;
+  rollouts(): readonly RolloutInfo[];
   subscribers(): readonly SubscriberInfo[];
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   /** Closes all clients with 1001, and destroys those that do not close within the grace. */
@@ -28,49 +33,30 @@ export interface UpdateStream {
 }
 
 export function createUpdateStream(options: PublisherOptions, deps: PublisherDeps): UpdateStream {
-  const { clock, log } = deps;
+  const { clock } = deps;
   const stopping = new AbortController();
   /** Aborted when the last client is gone after `stop`. */
   const emptied = new AbortController();
-  const connections = new Set<Connection>();
-  const frames = new FrameCache(Math.floor(deps.random() * 36 ** 6).toString(36));
+  const hub = new Hub(options, deps, () => {
+    if (stopping.signal.aborted && hub.connections.size === 0) emptied.abort();
+  });
+  const { connections, rollouts, runtimes } = hub;
   const gate = createGate(options);
   const sockets = createWebSocketServer(options);
-  let snapshot: Snapshot | undefined;
-
-  const context: ConnectionContext = {
-    options: options.stream,
-    clock,
-    log,
-    frames,
-    current: () => snapshot,
-    onEvent: (event) => deps.onEvent?.(event),
-    onReject: (rejection) => deps.onReject?.(rejection),
-    onClosed(connection) {
-      connections.delete(connection);
-      if (stopping.signal.aborted && connections.size === 0) emptied.abort();
-    },
-  };
-
-  const requestBroadcast = createBroadcast(connections, (connection) => connection.pump());
-
-  async function checkUntilStopped(): Promise<void> {
-    const intervalMs = checkIntervalMs(options);
-    while (!stopping.signal.aborted) {
-      await clock.sleep(intervalMs, stopping.signal);
-      await inTurns(connections, (connection) => connection.check());
-    }
-  }
-  const checks = checkUntilStopped();
+  const checks = hub.keepDeadlines(clock, checkIntervalMs(options), stopping.signal);
 
   return {
-    frames,
-    current: () => snapshot,
-    offer(next) {
-      assertConsistent(next, snapshot);
-      snapshot = next;
-      requestBroadcast();
+    frames: hub.context.frames,
+    current: () => hub.snapshot,
+    offer: (next) => hub.offer(next),
+    participants: (plan) => participantsOf(plan, runtimes.sessions()),
+    async rollOut(plan, commit) {
+      const outcome = await rollouts.start(plan, commit);
+      deps.onEvent?.({ kind: "rollout", result: outcome.kind });
+      return outcome;
     },
+    cancelRollout: (pipeline, reason) => rollouts.cancel(pipeline, reason),
+    rollouts: () => rollouts.list(),
     subscribers: () => [...connections].flatMap((connection) => connection.info ?? []),
     handleUpgrade(request, socket, head) {
       const admission = stopping.signal.aborted ? gate.stopping() : gate.admit(request);
@@ -81,11 +67,12 @@ export function createUpdateStream(options: PublisherOptions, deps: PublisherDep
       }
       socket.once("close", admission.leave);
       sockets.handleUpgrade(request, socket, head, (webSocket) => {
-        connections.add(new Connection(webSocket, context));
+        connections.add(new Connection(webSocket, hub.context));
       });
     },
     async stop() {
       stopping.abort();
+      rollouts.stop();
       await checks;
       for (const connection of connections) connection.close("stopping", "the daemon is stopping");
       if (connections.size === 0) return;
@@ -111,8 +98,7 @@ function createWebSocketServer(options: PublisherOptions): WebSocketServer {
 }
 
 /** Deadlines are kept to a quarter of the shortest one. */
-function checkIntervalMs(options: PublisherOptions): number {
-  const { stream } = options;
+function checkIntervalMs({ stream, rollout }: PublisherOptions): number {
   const shortestSeconds = Math.min(
     stream.helloTimeoutSeconds,
     stream.flushTimeoutSeconds,
@@ -120,21 +106,8 @@ function checkIntervalMs(options: PublisherOptions): number {
     stream.heartbeatSeconds,
     stream.pingSeconds,
     stream.closeGraceSeconds,
+    rollout.prepareTimeoutSeconds,
+    rollout.activateTimeoutSeconds,
   );
   return Math.min(CHECK_INTERVAL_MS_MAX, (shortestSeconds * 1_000) / 4);
-}
-
-/** A snapshot that mixes epochs, names a pipeline twice or goes back is a fault of the daemon. */
-function assertConsistent(next: Snapshot, previous: Snapshot | undefined): void {
-  const before = new Map<string, number>();
-  if (previous?.epoch === next.epoch) {
-    for (const plan of previous.plans) before.set(plan.pipeline, plan.revision);
-  }
-  const seen = new Set<string>();
-  for (const { pipeline, revision, epoch } of next.plans) {
-    assert.equal(epoch, next.epoch, `plan of ${pipeline} is of another epoch`);
-    assert(!seen.has(pipeline), `two plans of ${pipeline} in one snapshot`);
-    assert(revision >= (before.get(pipeline) ?? 0), `revision of ${pipeline} goes back`);
-    seen.add(pipeline);
-  }
 }

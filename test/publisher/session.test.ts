@@ -1,13 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Snapshot } from "../../src/publisher/index.js";
+import { type Content, plansOf, positiveAnswer } from "../../src/publisher/content.js";
+import { nextContent } from "../../src/publisher/next.js";
 import {
   answered,
   begin,
-  type Content,
   createSession,
   flushed,
-  nextContent,
   type Session,
 } from "../../src/publisher/session.js";
 import { aPlan } from "../support/plans.js";
@@ -72,7 +72,9 @@ class Simulation {
     }
     if (
       this.inFlight?.flushed === true &&
-      (this.session.role === "observer" || this.inFlight.answered)
+      (this.session.role === "observer" ||
+        this.inFlight.answered ||
+        positiveAnswer(this.inFlight.content) === undefined)
     ) {
       this.inFlight = undefined;
     }
@@ -99,6 +101,7 @@ class Simulation {
   #answer(type: "ack" | "reject"): void {
     const { inFlight } = this;
     if (inFlight === undefined || inFlight.answered) return;
+    if (positiveAnswer(inFlight.content) === undefined) return;
     const result = answered(this.session, { type, nonce: inFlight.nonce });
     expect(result.stale).toBe(this.session.role === "observer");
     if (result.stale) return;
@@ -141,9 +144,7 @@ class Simulation {
 }
 
 function keysOf(content: Content): string[] {
-  if (content.kind === "removed") return [];
-  const plans = content.kind === "snapshot" ? content.plans : [content.plan];
-  return plans.map((plan) => `${plan.pipeline}/${plan.revision}`);
+  return plansOf(content).map((plan) => `${plan.pipeline}/${plan.revision}`);
 }
 
 describe("session", () => {
@@ -155,7 +156,7 @@ describe("session", () => {
           const simulation = new Simulation(role);
           for (const step of steps) simulation.apply(step);
           // Quiescence: each frame may need a flush and an answer, for at most every pipeline twice.
-          for (let round = 0; round < 4 * PIPELINES.length; round += 1) {
+          for (let round = 0; round < 6 * PIPELINES.length; round += 1) {
             simulation.apply({ do: "flush" });
             simulation.apply({ do: "ack" });
           }

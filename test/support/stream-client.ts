@@ -61,11 +61,25 @@ export class StreamClient {
   applied(have: Record<string, number> = {}): Map<string, number> {
     const held = new Map(Object.entries(have));
     for (const frame of this.frames) {
-      if (frame.type === "snapshot") {
-        for (const name of held.keys()) if (!(name in frame.revisions)) held.delete(name);
-        for (const plan of frame.plans) held.set(plan.pipeline, plan.revision);
-      } else if (frame.type === "update") held.set(frame.plan.pipeline, frame.plan.revision);
-      else held.delete(frame.pipeline);
+      switch (frame.type) {
+        case "snapshot":
+          for (const name of held.keys()) if (!(name in frame.revisions)) held.delete(name);
+          for (const plan of frame.plans) held.set(plan.pipeline, plan.revision);
+          break;
+        case "update":
+          held.set(frame.plan.pipeline, frame.plan.revision);
+          break;
+        case "activate":
+          held.set(frame.pipeline, frame.revision);
+          break;
+        case "removed":
+          held.delete(frame.pipeline);
+          break;
+        case "prepare":
+        case "abort":
+        case "retire":
+          break;
+      }
     }
     return held;
   }

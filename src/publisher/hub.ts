@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import type { Clock } from "../core/index.js";
+import type { Connection, ConnectionContext } from "./connection.js";
+import type { View } from "./content.js";
+import type { PublisherDeps, Snapshot } from "./contract.js";
+import { FrameCache } from "./frames.js";
+import type { PublisherOptions } from "./options.js";
+import { Rollouts } from "./rollouts.js";
+import { Runtimes } from "./runtimes.js";
+import { createBroadcast, inTurns } from "./turns.js";
+
+/** What all connections share: the newest snapshot, the rollouts under way, and each other. */
+export class Hub {
+  readonly connections = new Set<Connection>();
+  readonly runtimes = new Runtimes();
+  readonly rollouts: Rollouts;
+  readonly context: ConnectionContext;
+  readonly #deps: PublisherDeps;
+  #snapshot: Snapshot | undefined;
+  #view: View | undefined;
+  readonly #tellEverybody = createBroadcast(this.connections, (connection) => connection.pump());
+  readonly #tellRuntimes = createBroadcast(this.runtimes.members, (member) => member.pump());
+
+  constructor(options: PublisherOptions, deps: PublisherDeps, onClosed: () => void) {
+    this.#deps = deps;
+    this.rollouts = new Rollouts({
+      options: options.rollout,
+      clock: deps.clock,
+      sessions: () => this.runtimes.sessions(),
+      onChange: () => {
+        this.#lookAnew();
+        this.#tellRuntimes();
+      },
+    });
+    this.context = {
+      options: options.stream,
+      clock: deps.clock,
+      log: deps.log,
+      frames: new FrameCache(Math.floor(deps.random() * 36 ** 6).toString(36)),
+      view: () => this.#view,
+      onEvent: (event) => deps.onEvent?.(event),
+      onSubscribed: (connection) => this.#subscribed(connection),
+      onSession: (session) => this.rollouts.observe(session),
+      onReject: (rejection) => deps.onReject?.(rejection),
+      onReport: (node, report) => deps.onReport?.(node, report),
+      onClosing: (connection) => {
+        if (!this.runtimes.remove(connection) || connection.session === undefined) return;
+        this.rollouts.vanished(connection.session);
+      },
+      onClosed: (connection) => {
+        this.connections.delete(connection);
+        onClosed();
+      },
+    };
+  }
+
+  get snapshot(): Snapshot | undefined {
+    return this.#snapshot;
+  }
+
+  offer(next: Snapshot): void {
+    assertConsistent(next, this.#snapshot);
+    this.#snapshot = next;
+    this.#lookAnew();
+    this.#tellEverybody();
+  }
+
+  /** Enforces the deadlines of connections and rollouts, every `intervalMs` until the signal. */
+  async keepDeadlines(clock: Clock, intervalMs: number, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await clock.sleep(intervalMs, signal);
+      await inTurns(this.connections, (connection) => connection.check());
+      this.rollouts.check();
+    }
+  }
+
+  #subscribed(connection: Connection): void {
+    const { session } = connection;
+    if (session?.role !== "runtime") return;
+    // The older one is a connection that died unnoticed, or a second runtime by mistake.
+    for (const older of this.runtimes.replacedBy(connection)) {
+      older.close("replaced", "another runtime subscribed for this node");
+    }
+    this.runtimes.add(connection);
+    this.rollouts.joined(session);
+    if (session.node !== undefined) this.#deps.onRuntime?.(session.node);
+  }
+
+  #lookAnew(): void {
+    if (this.#snapshot === undefined) return;
+    const candidates = this.rollouts.candidates();
+    this.#view = { ...this.#snapshot, candidates, unsettled: this.rollouts.unsettled() };
+  }
+}
+
+/** A snapshot that mixes epochs, names a pipeline twice or goes back is a fault of the daemon. */
+function assertConsistent(next: Snapshot, previous: Snapshot | undefined): void {
+  const before = new Map<string, number>();
+  if (previous?.epoch === next.epoch) {
+    for (const plan of previous.plans) before.set(plan.pipeline, plan.revision);
+  }
+  const seen = new Set<string>();
+  for (const { pipeline, revision, epoch } of next.plans) {
+    assert.equal(epoch, next.epoch, `plan of ${pipeline} is of another epoch`);
+    assert(!seen.has(pipeline), `two plans of ${pipeline} in one snapshot`);
+    assert(revision >= (before.get(pipeline) ?? 0), `revision of ${pipeline} goes back`);
+    seen.add(pipeline);
+  }
+}

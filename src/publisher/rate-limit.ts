@@ -1,0 +1,20 @@
+/** At most `max` in each window of time; windows begin with the first one that is asked for. */
+export class RateLimit {
+  readonly #limit: { max: number; windowMs: number };
+  #windowMs = Number.NEGATIVE_INFINITY;
+  #count = 0;
+
+  constructor(limit: { max: number; windowMs: number }) {
+    this.#limit = limit;
+  }
+
+  /** Counts one more, at a monotonic time; false where that is one too many. */
+  admits(nowMs: number): boolean {
+    if (nowMs - this.#windowMs >= this.#limit.windowMs) {
+      this.#windowMs = nowMs;
+      this.#count = 0;
+    }
+    this.#count += 1;
+    return this.#count <= this.#limit.max;
+  }
+}
