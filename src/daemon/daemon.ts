@@ -2,6 +2,7 @@ import type { DaemonConfig } from "../config/index.js";
 import { Teardown } from "../core/index.js";
 import { createMetrics } from "../metrics/index.js";
 import type { Status } from "../protocol/index.js";
+import { Bars } from "./bars.js";
 import { startMeasuring } from "./benchmark-work.js";
 import { openFoundation } from "./foundation.js";
 import { startHearing } from "./hear.js";
@@ -40,6 +41,7 @@ export async function startDaemon(config: DaemonConfig, deps: DaemonDeps): Promi
         nodeVersion: deps.versions.node,
         onnxruntimeVersion: deps.versions.onnxruntime,
       }),
+      bars: new Bars(),
       parts: {},
       startedMs: deps.clock.monotonicMs(),
       storeProblem: undefined,

@@ -1,14 +1,19 @@
 import type { Clock, Logger } from "../core/index.js";
 import { decide } from "../drift/index.js";
-import { pricePlan, type RankedPlan, rankPlans } from "../planner/index.js";
+import { pricePlan, type RankedPlan } from "../planner/index.js";
 import type { Decision, PlanDocument, Trigger } from "../protocol/index.js";
-import { type StoreState, withDecision, withPipeline } from "../store/index.js";
+import { type StoreState, withDecision } from "../store/index.js";
+import { type Bar, type Bars, barTriggers, isBarred, rolloutTrigger } from "./bars.js";
 import type { Context } from "./context.js";
 import { type Pipeline, type Situation, situationOf } from "./problem.js";
+import { bestPlan } from "./rank.js";
+import type { PlanRollouts } from "./rollout.js";
 import { look, startWatch, type Watch } from "./watch.js";
 import { type Story, tell } from "./words.js";
 
 const MS_PER_SECOND = 1_000;
+const ABORT_PAUSE_MS = 5_000;
+const ABORT_PAUSE_MS_MAX = 300_000;
 
 export interface JudgeDeps {
   context: Context;
@@ -18,6 +23,8 @@ export interface JudgeDeps {
   };
   /** Turns a ranked plan into the document that runtimes get; makes its sub-models. */
   draft: (pipeline: Pipeline, plan: RankedPlan) => Promise<PlanDraft>;
+  rollouts: PlanRollouts;
+  bars: Bars;
   /** Called after the store holds the new state. */
   onPublished: (pipeline: string) => void;
   onDecision: (decision: Decision) => void;
@@ -35,6 +42,12 @@ export interface Track {
   retryAtMs: number;
   /** A deferred decision is recorded once, not at every look. */
   isDeferred: boolean;
+  /** In force at the last judgement. */
+  bars: readonly Bar[];
+  /** Rollouts in a row that came to nothing and taught nothing; each makes the next pause longer. */
+  abortedCount: number;
+  /** The last rollout came to nothing and has not been judged yet. */
+  isAborted: boolean;
 }
 
 export function newTrack(): Track {
@@ -44,6 +57,9 @@ export function newTrack(): Track {
     publishedAtMs: null,
     retryAtMs: Number.NEGATIVE_INFINITY,
     isDeferred: false,
+    bars: [],
+    abortedCount: 0,
+    isAborted: false,
   };
 }
 
@@ -53,13 +69,15 @@ export async function judge(
   track: Track,
   { isSettling, deps }: { isSettling: boolean; deps: JudgeDeps },
 ): Promise<void> {
+  if (deps.rollouts.isUnderWay(pipeline.name)) return;
   const inForce = planInForce(pipeline, deps);
+  const bars = deps.bars.of(pipeline.model.sha256, inForce, deps.clock.monotonicMs());
   const situation = situationOf(pipeline, deps.context);
   if ("missing" in situation) {
     track.problem = `pipeline ${pipeline.name}: ${situation.missing}`;
     return;
   }
-  const triggers = triggersOf({ pipeline, situation, inForce, track }, deps);
+  const triggers = triggersOf({ pipeline, situation, inForce, bars, track }, deps);
   if (triggers.length === 0) return;
   if (
     isSettling &&
@@ -69,18 +87,15 @@ export async function judge(
   ) {
     return;
   }
-  await settle({ pipeline, situation, inForce, triggers }, track, deps);
+  await settle({ pipeline, situation, inForce, bars, triggers }, track, deps);
 }
 
 function planInForce(pipeline: Pipeline, deps: JudgeDeps): PlanDocument | null {
   return deps.store.state.pipelines.find(({ name }) => name === pipeline.name)?.plan ?? null;
 }
 
-function triggersOf(
-  now: { pipeline: Pipeline; situation: Situation; inForce: PlanDocument | null; track: Track },
-  deps: JudgeDeps,
-): Trigger[] {
-  const { pipeline, situation, inForce, track } = now;
+function triggersOf(now: Omit<Case, "triggers"> & { track: Track }, deps: JudgeDeps): Trigger[] {
+  const { pipeline, situation, inForce, bars, track } = now;
   if (track.watch === undefined) {
     const subject = inForce === null ? "first plan" : "start of the daemon";
     return [{ kind: "initial", subject, before: null, after: null, unit: "" }];
@@ -88,6 +103,8 @@ function triggersOf(
   const nowMs = deps.clock.monotonicMs();
   const { watch, triggers } = look(track.watch, { pipeline, situation, nowMs });
   track.watch = watch;
+  triggers.push(...barTriggers(track.bars, bars));
+  if (track.isAborted && triggers.length === 0) triggers.push(rolloutTrigger("the next try"));
   return triggers;
 }
 
@@ -100,6 +117,7 @@ interface Case {
   pipeline: Pipeline;
   situation: Situation;
   inForce: PlanDocument | null;
+  bars: readonly Bar[];
   triggers: Trigger[];
 }
 
@@ -107,8 +125,7 @@ interface Case {
 async function settle(now: Case, track: Track, deps: JudgeDeps): Promise<void> {
   const { pipeline, situation, inForce, triggers } = now;
   const options = pipeline.thresholds;
-  const { plans, infeasible } = rankPlans(situation.problem);
-  const best = plans[0] ?? null;
+  const { best, infeasible } = bestPlan(situation.problem, now.bars);
   const current = inForce === null ? null : priceInForce(inForce, now);
   const verdict = decide(
     {
@@ -144,8 +161,7 @@ async function settle(now: Case, track: Track, deps: JudgeDeps): Promise<void> {
       track.isDeferred = true;
       return;
     case "publish":
-      if (best !== null) await publish({ pipeline, best }, story, { now, deps });
-      track.publishedAtMs = deps.clock.monotonicMs();
+      if (best !== null) await publish({ now, best, track }, story, deps);
       break;
     case "keep":
     case "infeasible":
@@ -153,12 +169,14 @@ async function settle(now: Case, track: Track, deps: JudgeDeps): Promise<void> {
       break;
   }
   track.isDeferred = false;
+  track.bars = now.bars;
   track.watch = startWatch(pipeline, situation);
 }
 
 /** The plan in force at the prices of now; null where it cannot run any more. */
 function priceInForce(plan: PlanDocument, now: Case): RankedPlan | null {
   if (plan.model.sha256 !== now.pipeline.model.sha256) return null;
+  if (isBarred(now.bars, plan.partitions)) return null;
   const priced = pricePlan(now.situation.problem, {
     source: plan.source,
     partitions: plan.partitions,
@@ -182,30 +200,38 @@ function nextRevisionOf(pipeline: Pipeline, deps: JudgeDeps): number {
   return (stored?.revision ?? 0) + 1;
 }
 
-/** Persists the new revision first, then tells everybody. */
+/** Has the best plan brought into force; the decision is recorded when it is. */
 async function publish(
-  chosen: { pipeline: Pipeline; best: RankedPlan },
+  { now, best, track }: { now: Case; best: RankedPlan; track: Track },
   story: Story,
-  { now, deps }: { now: Case; deps: JudgeDeps },
+  deps: JudgeDeps,
 ): Promise<void> {
-  const { pipeline, best } = chosen;
-  const draft = await deps.draft(pipeline, best);
+  const draft = await deps.draft(now.pipeline, best);
   const revision = story.nextRevision;
-  const decision = decisionOf(now, story, deps);
-  const plan: PlanDocument = {
-    ...draft,
-    epoch: deps.store.state.epoch,
-    revision,
-    publishedAt: deps.clock.nowMs(),
-    reason: decision.summary,
-  };
-  const published = { ...decision, revision };
-  await deps.store.update((state) => {
-    const planned = withPipeline(state, { name: pipeline.name, revision, plan });
-    return { ...withDecision(planned, published), links: deps.context.rememberableLinks() };
+  const decision = { ...decisionOf(now, story, deps), revision };
+  track.isAborted = false;
+  await deps.rollouts.publish({
+    plan: {
+      ...draft,
+      epoch: deps.store.state.epoch,
+      revision,
+      publishedAt: deps.clock.nowMs(),
+      reason: decision.summary,
+    },
+    decision,
+    mayReturn: true,
+    onInForce() {
+      track.publishedAtMs = deps.clock.monotonicMs();
+      track.abortedCount = 0;
+    },
+    onAborted(isBarred) {
+      track.isAborted = true;
+      if (isBarred) return;
+      track.abortedCount += 1;
+      const pauseMs = ABORT_PAUSE_MS * 2 ** (track.abortedCount - 1);
+      track.retryAtMs = deps.clock.monotonicMs() + Math.min(pauseMs, ABORT_PAUSE_MS_MAX);
+    },
   });
-  deps.onPublished(pipeline.name);
-  deps.onDecision(published);
 }
 
 async function record(decision: Decision, deps: JudgeDeps): Promise<void> {

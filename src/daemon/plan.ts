@@ -1,7 +1,9 @@
+import type { Decision } from "../protocol/index.js";
 import { createDrafter } from "./drafts.js";
 import { situationOf } from "./problem.js";
 import { startReconciler } from "./reconcile.js";
-import { offerPlans, pipelinesOf, planOf, type Running } from "./running.js";
+import { createPlanRollouts } from "./rollout.js";
+import { offerPlans, pipelinesOf, planOf, publisherOf, type Running, wake } from "./running.js";
 
 const RESYNC_MS = 1_000;
 const RESTART_GRACE_MS = 15_000;
@@ -10,7 +12,32 @@ const PASS_TIMEOUT_MS = 1_800_000;
 
 /** Starts the one loop that plans and publishes. */
 export function startPlanning(running: Running): void {
-  const { parts, context, store, artifacts, clock } = running;
+  const { parts, context, store, artifacts, bars, clock } = running;
+  const log = running.log.child({ component: "reconcile" });
+  const onPublished = (pipeline: string): void => {
+    const plan = planOf(running, pipeline);
+    offerPlans(running);
+    parts.telemetry?.publishPlan(pipeline, plan);
+    if (plan === null) running.metrics.pipelineRemoved(pipeline);
+    else running.metrics.planPublished(plan);
+  };
+  const onDecision = (decision: Decision): void => {
+    const { pipeline, verdict, revision, summary } = decision;
+    running.metrics.decision({ pipeline, verdict });
+    running.log.info({ pipeline, verdict, revision, summary }, "decision");
+  };
+  const rollouts = createPlanRollouts({
+    publisher: () => publisherOf(running),
+    store,
+    bars,
+    context,
+    onPublished,
+    onDecision,
+    onEnded: () => wake(running),
+    clock,
+    log,
+  });
+  parts.rollouts = rollouts;
   const reconciler = startReconciler(
     {
       resyncMs: RESYNC_MS,
@@ -30,20 +57,12 @@ export function startPlanning(running: Running): void {
           return "missing" in situation ? undefined : situation.problem;
         },
       }),
-      onPublished: (pipeline) => {
-        const plan = planOf(running, pipeline);
-        offerPlans(running);
-        parts.telemetry?.publishPlan(pipeline, plan);
-        if (plan === null) running.metrics.pipelineRemoved(pipeline);
-        else running.metrics.planPublished(plan);
-      },
-      onDecision: (decision) => {
-        const { pipeline, verdict, revision, summary } = decision;
-        running.metrics.decision({ pipeline, verdict });
-        running.log.info({ pipeline, verdict, revision, summary }, "decision");
-      },
+      rollouts,
+      bars,
+      onPublished,
+      onDecision,
       clock,
-      log: running.log.child({ component: "reconcile" }),
+      log,
     },
   );
   running.teardown.defer("reconciler", () => reconciler.stop());

@@ -105,7 +105,10 @@ export function startReconciler(options: ReconcileOptions, deps: ReconcileDeps):
 async function withdrawMissing(pipelines: readonly Pipeline[], deps: ReconcileDeps): Promise<void> {
   const names = new Set(pipelines.map((pipeline) => pipeline.name));
   for (const stored of deps.store.state.pipelines) {
-    if (stored.plan === null || names.has(stored.name)) continue;
+    if (names.has(stored.name)) continue;
+    deps.rollouts.cancel(stored.name, "the pipeline is configured no longer");
+    // Switching runtimes are let finish; the next pass comes back to it.
+    if (stored.plan === null || deps.rollouts.isUnderWay(stored.name)) continue;
     await deps.store.update((state) =>
       withPipeline(state, { name: stored.name, revision: stored.revision, plan: null }),
     );

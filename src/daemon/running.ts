@@ -1,15 +1,18 @@
+import assert from "node:assert/strict";
 import { errorMessage, type Teardown } from "../core/index.js";
 import type { Metrics } from "../metrics/index.js";
 import type { PlanDocument, Profile, Status } from "../protocol/index.js";
 import type { Publisher } from "../publisher/index.js";
 import { withProfile } from "../store/index.js";
 import type { Telemetry } from "../telemetry/index.js";
+import type { Bars } from "./bars.js";
 import type { Benchmarks } from "./benchmarks.js";
 import type { DaemonDeps } from "./deps.js";
 import type { Foundation } from "./foundation.js";
 import { matchPipelines } from "./pipelines.js";
 import type { Pipeline } from "./problem.js";
 import type { Reconciler } from "./reconcile.js";
+import type { PlanRollouts } from "./rollout.js";
 import type { Schedule } from "./schedule.js";
 import { statusOf } from "./status.js";
 
@@ -22,11 +25,14 @@ interface Parts {
   telemetry?: Telemetry;
   benchmarks?: Benchmarks;
   schedule?: Schedule;
+  rollouts?: PlanRollouts;
 }
 
 /** The running daemon as its parts see it. */
 export interface Running extends Foundation, DaemonDeps {
   metrics: Metrics;
+  /** What runtimes could not take up. */
+  bars: Bars;
   parts: Parts;
   teardown: Teardown;
   /** Monotonic. */
@@ -39,6 +45,12 @@ export interface Running extends Foundation, DaemonDeps {
 export function wake({ parts }: Running): void {
   parts.reconciler?.request();
   parts.benchmarks?.request();
+}
+
+/** Nothing is planned before the port is open. */
+export function publisherOf({ parts }: Running): Publisher {
+  assert(parts.publisher !== undefined, "the publisher starts first");
+  return parts.publisher;
 }
 
 /** Brings every subscriber to what the store holds. */
@@ -113,6 +125,7 @@ export function currentStatus(running: Running): Status {
       nextRunAt: parts.schedule?.nextRunAtMs() ?? null,
     },
     subscribers: parts.publisher?.subscribers() ?? 0,
+    rollouts: parts.publisher?.rollouts() ?? [],
     staleMs: desired.config.thresholds.staleSeconds * MS_PER_SECOND,
     time: { nowMs: clock.nowMs(), monotonicMs: clock.monotonicMs(), startedMs: running.startedMs },
   });

@@ -1,6 +1,6 @@
-import { type Publisher, startPublisher } from "../publisher/index.js";
+import { type Publisher, type Rejection, startPublisher } from "../publisher/index.js";
 import { refreshGauges } from "./gauges.js";
-import { currentStatus, offerPlans, problemsOf, type Running } from "./running.js";
+import { currentStatus, offerPlans, planOf, problemsOf, type Running, wake } from "./running.js";
 
 /** Opens the HTTP port and offers the plans of the last run, before any benchmark. */
 export async function servePlans(running: Running): Promise<Publisher> {
@@ -29,10 +29,28 @@ export async function servePlans(running: Running): Promise<Publisher> {
         return artifacts.path(partitionSha256);
       },
     },
+    onReject: (rejection) => takeRejection(running, rejection),
+    onRuntime: (node) => {
+      running.bars.runtimeSubscribed(node);
+      wake(running);
+    },
     onEvent: (event) => running.metrics.publisherEvent(event),
   });
   teardown.defer("publisher", () => publisher.stop());
   parts.publisher = publisher;
   offerPlans(running);
   return publisher;
+}
+
+/** A runtime refused a plan that is in force already; what is being rolled out looks after itself. */
+function takeRejection(running: Running, { node, revisions, reason }: Rejection): void {
+  running.log.warn({ node, revisions: Object.fromEntries(revisions), reason }, "plan refused");
+  for (const [pipeline, revision] of revisions) {
+    const plan = planOf(running, pipeline);
+    if (node === undefined || plan?.revision !== revision) continue;
+    if (running.parts.rollouts?.isUnderWay(pipeline) === true) continue;
+    const failure = { node, cause: "rejected", reason } as const;
+    running.bars.add(plan, failure, running.clock.monotonicMs());
+  }
+  wake(running);
 }

@@ -1,4 +1,5 @@
 import type { NodeState, Status } from "../protocol/index.js";
+import type { RolloutInfo } from "../publisher/index.js";
 import type { StoreState } from "../store/index.js";
 import type { Context } from "./context.js";
 import type { Pipeline } from "./problem.js";
@@ -18,6 +19,7 @@ export interface StatusInputs {
   mqtt: Status["mqtt"];
   benchmark: Status["benchmark"];
   subscribers: number;
+  rollouts: readonly RolloutInfo[];
   staleMs: number;
   /** Wall clock of now; monotonic clock of now and of the start. */
   time: { nowMs: number; monotonicMs: number; startedMs: number };
@@ -77,7 +79,7 @@ function linksOf({ context, staleMs, time }: StatusInputs): Status["links"] {
   });
 }
 
-function pipelinesOf({ pipelines, state }: StatusInputs): Status["pipelines"] {
+function pipelinesOf({ pipelines, state, rollouts }: StatusInputs): Status["pipelines"] {
   return pipelines.map((pipeline) => ({
     name: pipeline.name,
     model: pipeline.model.name,
@@ -85,5 +87,16 @@ function pipelinesOf({ pipelines, state }: StatusInputs): Status["pipelines"] {
     plan: state.pipelines.find(({ name }) => name === pipeline.name)?.plan ?? null,
     lastDecision:
       state.decisions.findLast((decision) => decision.pipeline === pipeline.name) ?? null,
+    ...rolloutOf(pipeline.name, rollouts),
   }));
+}
+
+function rolloutOf(
+  pipeline: string,
+  rollouts: readonly RolloutInfo[],
+): Pick<Status["pipelines"][number], "rollout"> {
+  const found = rollouts.find((rollout) => rollout.pipeline === pipeline);
+  if (found === undefined) return {};
+  const { revision, phase, waitingFor } = found;
+  return { rollout: { revision, phase, waitingFor: [...waitingFor] } };
 }

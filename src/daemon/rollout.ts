@@ -1,0 +1,189 @@
+import type { Clock, Logger } from "../core/index.js";
+import type { Decision, PlanDocument } from "../protocol/index.js";
+import { describeFailure, type Publisher, type RolloutOutcome } from "../publisher/index.js";
+import { type StoreState, withDecision, withLinks, withPipeline } from "../store/index.js";
+import { type Bars, rolloutTrigger } from "./bars.js";
+import type { Context } from "./context.js";
+
+/** A plan that was decided for, and the record that says so once it is in force. */
+export interface Proposal {
+  plan: PlanDocument;
+  decision: Decision;
+  /** Whether to go back to the configuration before, should runtimes fail to switch. */
+  mayReturn: boolean;
+  /** Called when the plan has become the one in force. */
+  onInForce: () => void;
+  /** Called when nothing came of it. `isBarred`: the same will not be decided for at once again. */
+  onAborted: (isBarred: boolean) => void;
+}
+
+export interface RolloutDeps {
+  publisher: () => Publisher;
+  store: {
+    readonly state: StoreState;
+    update(change: (state: StoreState) => StoreState): Promise<void>;
+  };
+  bars: Bars;
+  context: Pick<Context, "rememberableLinks">;
+  /** Called after the store holds the new state. */
+  onPublished: (pipeline: string) => void;
+  onDecision: (decision: Decision) => void;
+  /** A rollout has ended: there may be something to plan anew. */
+  onEnded: () => void;
+  clock: Clock;
+  log: Logger;
+}
+
+/** Brings decided plans into force, with runtimes step by step, without any at once. */
+export interface PlanRollouts {
+  isUnderWay(pipeline: string): boolean;
+  /**
+   * Resolves when the plan is in force; where runtimes take part, when they have been asked. Rejects
+   * with STORE_WRITE_FAILED, and changes nothing, where the state cannot be written.
+   */
+  publish(proposal: Proposal): Promise<void>;
+  /** The pipeline is to go: gives its rollout up, unless runtimes are switching already. */
+  cancel(pipeline: string, reason: string): void;
+}
+
+export function createPlanRollouts(deps: RolloutDeps): PlanRollouts {
+  const underWay = new Set<string>();
+
+  async function run(proposal: Proposal, commit: () => Promise<void>): Promise<RolloutOutcome> {
+    const { pipeline } = proposal.plan;
+    underWay.add(pipeline);
+    try {
+      return await deps.publisher().rollOut(proposal.plan, commit);
+    } finally {
+      underWay.delete(pipeline);
+    }
+  }
+
+  async function runWithParticipants(begun: Begun): Promise<void> {
+    try {
+      const outcome = await run(begun.proposal, () => commitPlan(begun.proposal, deps));
+      const next = await conclude(begun, outcome, deps);
+      if (next !== undefined) await publish(next);
+    } catch (error) {
+      const { pipeline, revision } = begun.proposal.plan;
+      deps.log.error({ pipeline, revision, err: error }, "end of a rollout not recorded");
+    } finally {
+      deps.onEnded();
+    }
+  }
+
+  async function publish(proposal: Proposal): Promise<void> {
+    const { plan } = proposal;
+    const participants = deps.publisher().participants(plan);
+    if (participants.length > 0) {
+      const { pipeline: name, revision } = plan;
+      const previous = planInForce(deps.store.state, name);
+      // The number is used up before anybody sees it, whatever comes of it.
+      await deps.store.update((state) => withPipeline(state, { name, revision, plan: previous }));
+      deps.log.info({ pipeline: name, revision, participants }, "rollout begins");
+      underWay.add(name);
+      void runWithParticipants({ proposal, previous });
+      return;
+    }
+    const failure: { error?: unknown } = {};
+    await run(proposal, () =>
+      commitPlan(proposal, deps).catch((error: unknown) => {
+        failure.error = error;
+        throw error;
+      }),
+    );
+    if ("error" in failure) throw failure.error;
+  }
+
+  return {
+    isUnderWay: (pipeline) => underWay.has(pipeline),
+    publish,
+    cancel: (pipeline, reason) => deps.publisher().cancelRollout(pipeline, reason),
+  };
+}
+
+interface Begun {
+  proposal: Proposal;
+  /** What was in force then; null before the first plan. */
+  previous: PlanDocument | null;
+}
+
+function planInForce(state: StoreState, pipeline: string): PlanDocument | null {
+  return state.pipelines.find(({ name }) => name === pipeline)?.plan ?? null;
+}
+
+/** Makes the plan the one in force: on disk first, then for everybody. */
+async function commitPlan(proposal: Proposal, deps: RolloutDeps): Promise<void> {
+  const { plan, decision } = proposal;
+  const { pipeline: name, revision } = plan;
+  await deps.store.update((state) => {
+    const planned = withPipeline(state, { name, revision, plan });
+    return withLinks(withDecision(planned, decision), deps.context.rememberableLinks());
+  });
+  deps.onPublished(name);
+  deps.onDecision(decision);
+  proposal.onInForce();
+}
+
+/** Records how a rollout ended. Returns the way back, where there is one and it is needed. */
+async function conclude(
+  begun: Begun,
+  outcome: RolloutOutcome,
+  deps: RolloutDeps,
+): Promise<Proposal | undefined> {
+  const { proposal, previous } = begun;
+  const { plan, decision } = proposal;
+  const { pipeline, revision } = plan;
+  if (outcome.kind === "active") {
+    deps.log.info({ pipeline, revision }, "plan in force at every runtime");
+    return undefined;
+  }
+  for (const failure of outcome.failures) deps.bars.add(plan, failure, deps.clock.monotonicMs());
+  if (outcome.kind === "aborted") {
+    const bars = deps.bars.of(plan.model.sha256, previous, deps.clock.monotonicMs());
+    proposal.onAborted(bars.some((bar) => bar.pipeline === pipeline && bar.revision === revision));
+    const stays = previous === null ? "no plan is in force" : `revision ${previous.revision} stays`;
+    const summary = `revision ${revision} was given up: ${outcome.reason}; ${stays}`;
+    const inForce = previous?.revision ?? null;
+    await record({ ...decision, verdict: "aborted", revision: inForce, summary }, deps);
+    return undefined;
+  }
+  // Without failures the daemon is stopping; with another plan in force, somebody was quicker.
+  const isInForce = planInForce(deps.store.state, pipeline)?.revision === revision;
+  if (outcome.failures.length === 0 || !isInForce) return undefined;
+  const why = outcome.failures.map(describeFailure).join("; ");
+  const summary = `revision ${revision} did not come into force everywhere: ${why}`;
+  await record({ ...decision, verdict: "incomplete", summary }, deps);
+  if (previous === null || !proposal.mayReturn) return undefined;
+  return wayBack({ proposal, previous }, why, deps.clock.nowMs());
+}
+
+async function record(decision: Decision, deps: RolloutDeps): Promise<void> {
+  const recorded = { ...decision, at: deps.clock.nowMs() };
+  await deps.store.update((state) => withDecision(state, recorded));
+  deps.onDecision(recorded);
+}
+
+/** The configuration before, under a new revision, since revisions never go back. */
+function wayBack(
+  { proposal, previous }: { proposal: Proposal; previous: PlanDocument },
+  why: string,
+  nowMs: number,
+): Proposal {
+  const revision = proposal.plan.revision + 1;
+  const reason = `${why}: back to the configuration of revision ${previous.revision}, as revision ${revision}`;
+  return {
+    plan: { ...previous, revision, publishedAt: nowMs, reason },
+    decision: {
+      ...proposal.decision,
+      at: nowMs,
+      triggers: [rolloutTrigger(why)],
+      verdict: "published",
+      revision,
+      summary: reason,
+    },
+    mayReturn: false,
+    onInForce: () => undefined,
+    onAborted: () => undefined,
+  };
+}
