@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
-import { elementsOf, type Graph, type Parameter, type Tensor } from "./graph.js";
+import { type Attribute, elementsOf, type Graph, type Parameter, type Tensor } from "./graph.js";
 import { type Moments, mixed, powerOf, rectified, STANDARD, summed } from "./moments.js";
 import { BIAS_DEVIATION, GraphSheet, HE_GAIN, type NodeOptions } from "./sheet.js";
 import { type Sliding, slide, type Window } from "./window.js";
 
 /** Spread of gammas and of moving statistics around what they should be. */
 const NORMALIZATION_SPREAD = 0.1;
+const CHANNEL_AXIS: Attribute = { name: "axis", kind: "integer", value: 1 };
 
 export interface ConvOptions extends Window {
   readonly name: string;
@@ -71,7 +72,10 @@ export class GraphBuilder {
       inputs: [x.name, kernel],
       shape: [1, channels, ...sliding.outputSize],
       moments: weighted(x, { coverage: sliding.coverage, bias: false }),
-      attributes: [...windowAttributes(sliding), ["group", channels]],
+      attributes: [
+        ...windowAttributes(sliding),
+        { name: "group", kind: "integer", value: channels },
+      ],
     });
   }
 
@@ -114,7 +118,7 @@ export class GraphBuilder {
         deviation: spread * variance,
       }),
     ];
-    const attributes = [["epsilon", epsilon]] as const;
+    const attributes = [{ name: "epsilon", kind: "float", value: epsilon }] as const;
     const { shape } = x;
     const moments = STANDARD;
     return this.#sheet.node(name, {
@@ -136,7 +140,7 @@ export class GraphBuilder {
   }
 
   softmax(x: Tensor, name: string): Tensor {
-    const attributes = [["axis", 1]] as const;
+    const attributes = [CHANNEL_AXIS];
     return this.#map(x, name, { opType: "Softmax", moments: STANDARD, attributes });
   }
 
@@ -172,7 +176,7 @@ export class GraphBuilder {
       moments: mixed(
         parts.map((part) => ({ moments: part.moments, weight: elementsOf(part.shape) })),
       ),
-      attributes: [["axis", 1]],
+      attributes: [CHANNEL_AXIS],
     });
   }
 
@@ -182,7 +186,7 @@ export class GraphBuilder {
 
   /** Padding does not count in the average, as in Keras. */
   averagePool(x: Tensor, options: Window & { name: string }): Tensor {
-    const attributes = [["count_include_pad", 0]] as const;
+    const attributes = [{ name: "count_include_pad", kind: "integer", value: 0 }] as const;
     return this.#pool(x, options, { opType: "AveragePool", attributes });
   }
 
@@ -265,12 +269,12 @@ export class GraphBuilder {
   }
 }
 
-function windowAttributes({ kernel, strides, pads }: Sliding) {
+function windowAttributes({ kernel, strides, pads }: Sliding): Attribute[] {
   return [
-    ["kernel_shape", kernel],
-    ["strides", strides],
-    ["pads", pads],
-  ] as const;
+    { name: "kernel_shape", kind: "integers", value: kernel },
+    { name: "strides", kind: "integers", value: strides },
+    { name: "pads", kind: "integers", value: pads },
+  ];
 }
 
 /** Zero-mean weights leave zero-mean values; where the window hangs over the edge they are smaller. */

@@ -8,14 +8,18 @@ export interface Tensor {
   readonly moments: Moments;
 }
 
-export type AttributeValue = number | string | readonly number[];
+/** A setting of an operator. ONNX tells whole numbers from others, so the kind is written down. */
+export type Attribute = { readonly name: string } & (
+  | { readonly kind: "integer" | "float"; readonly value: number }
+  | { readonly kind: "integers"; readonly value: readonly number[] }
+);
 
 /** One operator with one output, which bears the name of the node. */
 export interface GraphNode {
   readonly name: string;
   readonly opType: string;
   readonly inputs: readonly string[];
-  readonly attributes: readonly (readonly [name: string, value: AttributeValue])[];
+  readonly attributes: readonly Attribute[];
   readonly outputShape: readonly number[];
 }
 

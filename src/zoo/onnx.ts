@@ -1,20 +1,14 @@
-import { create, type MessageInitShape, toBinary, type UnknownField } from "@bufbuild/protobuf";
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import {
-  AttributeProtoSchema,
   GraphProtoSchema,
   ModelProtoSchema,
   type NodeProtoSchema,
   TensorProtoSchema,
   type ValueInfoProtoSchema,
 } from "../model/index.js";
-import {
-  type AttributeValue,
-  type Constant,
-  type Graph,
-  type GraphNode,
-  elementsOf,
-} from "./graph.js";
+import { encodeAttribute } from "./attribute.js";
+import { type Constant, elementsOf, type Graph, type GraphNode, type Parameter } from "./graph.js";
 import { type Expansion, expandParameters } from "./light.js";
 import { createNoise, littleEndian, parameterChunks } from "./noise.js";
 
@@ -22,12 +16,6 @@ const IR_VERSION = 8n;
 const OPSET_VERSION = 17n;
 /** TensorProto.DataType. */
 const DATA_TYPE = { float32: 1, int64: 7 } as const;
-/** Field numbers of AttributeProto, and its AttributeType. */
-const ATTRIBUTE = {
-  number: { float: 2, integer: 3, string: 4, integers: 8, type: 20 },
-  type: { float: 1, integer: 2, string: 3, integers: 7 },
-} as const;
-
 export interface EncodeOptions {
   readonly seed: number;
   /** Weights as constants that the runtime expands when it loads the model: kilobytes. */
@@ -46,35 +34,30 @@ export interface EncodedModel {
  */
 export function encodeModel(graph: Graph, options: EncodeOptions): EncodedModel {
   const noise = createNoise(options.seed, { light: options.light });
-  const expansion: Expansion | undefined = options.light
-    ? expandParameters(graph, noise)
-    : undefined;
+  const expansion = options.light ? expandParameters(graph, noise) : undefined;
   const described = toBinary(GraphProtoSchema, describe(graph, expansion));
-  const weights = graph.parameters
-    .map((parameter, index) => ({ parameter, index }))
-    .filter(({ parameter }) => expansion === undefined || !expansion.expands(parameter))
-    .map(({ parameter, index }) => ({ parameter, index, ...frameTensor(parameter) }));
-  const graphBytes = weights.reduce(
+  const stored = [...graph.parameters.entries()]
+    .filter(([, parameter]) => expansion?.expands(parameter) !== true)
+    .map(([index, parameter]) => ({ index, parameter, header: weightHeader(parameter) }));
+  const storedBytes = stored.reduce(
     (sum, { header, parameter }) => sum + header.byteLength + 4 * elementsOf(parameter.shape),
-    described.byteLength,
+    0,
   );
-  const header = concatenate([
-    toBinary(
-      ModelProtoSchema,
-      create(ModelProtoSchema, {
-        irVersion: IR_VERSION,
-        opsetImport: [{ domain: "", version: OPSET_VERSION }],
-      }),
-    ),
-    fieldPrefix(ModelProtoSchema.field.graph.number, graphBytes),
+  const versions = create(ModelProtoSchema, {
+    irVersion: IR_VERSION,
+    opsetImport: [{ domain: "", version: OPSET_VERSION }],
+  });
+  const start = Buffer.concat([
+    toBinary(ModelProtoSchema, versions),
+    fieldPrefix(ModelProtoSchema.field.graph.number, described.byteLength + storedBytes),
     described,
   ]);
   return {
-    byteLength: header.byteLength - described.byteLength + graphBytes,
+    byteLength: start.byteLength + storedBytes,
     *chunks() {
-      yield header;
-      for (const { parameter, index, header: tensorHeader } of weights) {
-        yield tensorHeader;
+      yield start;
+      for (const { index, parameter, header } of stored) {
+        yield header;
         yield* parameterChunks(noise, parameter, index);
       }
     },
@@ -107,42 +90,6 @@ function encodeNode(node: GraphNode): MessageInitShape<typeof NodeProtoSchema> {
   };
 }
 
-/** The schema of model/ leaves scalar attributes to pass through unread; here they are written. */
-function encodeAttribute([name, value]: readonly [string, AttributeValue]): MessageInitShape<
-  typeof AttributeProtoSchema
-> {
-  const attribute = create(AttributeProtoSchema, { name });
-  attribute.$unknown = attributeFields(value);
-  return attribute;
-}
-
-function attributeFields(value: AttributeValue): UnknownField[] {
-  const field = (no: number, wireType: WireType, data: BinaryWriter): UnknownField => ({
-    no,
-    wireType,
-    data: data.finish(),
-  });
-  const { number: numbers, type } = ATTRIBUTE;
-  const typed = (code: number): UnknownField =>
-    field(numbers.type, WireType.Varint, new BinaryWriter().int32(code));
-  if (typeof value === "string") {
-    const text = field(numbers.string, WireType.LengthDelimited, new BinaryWriter().string(value));
-    return [text, typed(type.string)];
-  }
-  if (typeof value !== "number") {
-    const items = value.map((item) =>
-      field(numbers.integers, WireType.Varint, new BinaryWriter().int64(item)),
-    );
-    return [...items, typed(type.integers)];
-  }
-  return Number.isInteger(value)
-    ? [
-        field(numbers.integer, WireType.Varint, new BinaryWriter().int64(value)),
-        typed(type.integer),
-      ]
-    : [field(numbers.float, WireType.Bit32, new BinaryWriter().float(value)), typed(type.float)];
-}
-
 function encodeConstant(constant: Constant): MessageInitShape<typeof TensorProtoSchema> {
   const { name, shape, type, values } = constant;
   return {
@@ -165,37 +112,16 @@ function valueInfo(
 }
 
 /** All of a weight's field in the graph up to its values. */
-function frameTensor({ name, shape }: { name: string; shape: readonly number[] }): {
-  header: Uint8Array;
-} {
-  const tensor = toBinary(
-    TensorProtoSchema,
-    create(TensorProtoSchema, {
-      name,
-      dims: shape.map(BigInt),
-      dataType: DATA_TYPE.float32,
-    }),
-  );
+function weightHeader({ name, shape }: Parameter): Uint8Array {
+  const described = { name, dims: shape.map(BigInt), dataType: DATA_TYPE.float32 };
+  const tensor = toBinary(TensorProtoSchema, create(TensorProtoSchema, described));
   const rawBytes = 4 * elementsOf(shape);
   const rawPrefix = fieldPrefix(TensorProtoSchema.field.rawData.number, rawBytes);
   const length = tensor.byteLength + rawPrefix.byteLength + rawBytes;
   const prefix = fieldPrefix(GraphProtoSchema.field.initializer.number, length);
-  return { header: concatenate([prefix, tensor, rawPrefix]) };
+  return Buffer.concat([prefix, tensor, rawPrefix]);
 }
 
 function fieldPrefix(field: number, byteLength: number): Uint8Array {
   return new BinaryWriter().tag(field, WireType.LengthDelimited).uint32(byteLength).finish();
-}
-
-export function concatenate(parts: Iterable<Uint8Array>, byteLength?: number): Uint8Array {
-  const list = byteLength === undefined ? [...parts] : parts;
-  const total =
-    byteLength ?? (list as Uint8Array[]).reduce((sum, part) => sum + part.byteLength, 0);
-  const bytes = new Uint8Array(total);
-  let offset = 0;
-  for (const part of list) {
-    bytes.set(part, offset);
-    offset += part.byteLength;
-  }
-  return bytes;
 }

@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
-import type { AttributeValue, Constant, Graph, GraphNode, Parameter, Tensor } from "./graph.js";
-import { elementsOf } from "./graph.js";
+import {
+  type Attribute,
+  type Constant,
+  elementsOf,
+  type Graph,
+  type GraphNode,
+  type Parameter,
+  type Tensor,
+} from "./graph.js";
 import type { Moments } from "./moments.js";
 
 /** Gain of He et al. 2015: a convolution followed by ReLU keeps the power of its input. */
@@ -13,7 +20,7 @@ export interface NodeOptions {
   readonly inputs: readonly string[];
   readonly shape: readonly number[];
   readonly moments: Moments;
-  readonly attributes?: readonly (readonly [string, AttributeValue])[];
+  readonly attributes?: readonly Attribute[];
 }
 
 export interface KernelOptions {
