@@ -1,5 +1,5 @@
 /** DESIGN: `src/` is the architecture. Pure rooms know only pure rooms; I/O rooms meet in a root. */
-const PURE = "core|protocol|model|zoo|planner|drift";
+const PURE = "core|protocol|model|zoo|planner|drift|replay";
 const IO = "inference|benchmark|telemetry|publisher|store|metrics|config|client|runtime";
 const ROOTS = "daemon|agent|cli|demo";
 

@@ -1,6 +1,6 @@
 import tseslint from "typescript-eslint";
 
-const PURE_ROOMS = ["core", "protocol", "model", "zoo", "planner", "drift"];
+const PURE_ROOMS = ["core", "protocol", "model", "zoo", "planner", "drift", "replay"];
 /** core/clock.ts and core/teardown.ts are where timers and the wall clock enter the program. */
 const TIMER_FILES = ["src/core/clock.ts", "src/core/teardown.ts"];
 

@@ -6,6 +6,7 @@ import { checkCommand } from "./check.js";
 import { demoCommand } from "./demo.js";
 import { inspectCommand } from "./inspect.js";
 import { planCommand } from "./plan.js";
+import { replayCommand } from "./replay.js";
 import { runCommand } from "./run.js";
 import { schemaCommand } from "./schema.js";
 import { statusCommand } from "./status.js";
@@ -23,6 +24,7 @@ const COMMANDS: readonly ((terminal: Terminal) => Command)[] = [
   inspectCommand,
   benchCommand,
   planCommand,
+  replayCommand,
   watchCommand,
   statusCommand,
   checkCommand,

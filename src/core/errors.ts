@@ -16,6 +16,7 @@ export const ERROR_CODES = {
   INFERENCE_MEMORY: "A model used more memory than its limit and was stopped.",
   PROFILE_INVALID: "A profile is malformed or does not fit the others.",
   LINKS_INVALID: "A links file or link report is malformed.",
+  TRACE_INVALID: "A recording of telemetry or bandwidth is malformed.",
   PLAN_INFEASIBLE:
     "No configuration meets the constraints; the message says which one stands in the way.",
   BROKER_UNAVAILABLE: "The MQTT broker cannot be reached or refuses the login.",

@@ -8,3 +8,23 @@ export {
 } from "./deviation.js";
 export { addSample, type Estimate } from "./estimate.js";
 export { type DriftOptions, driftOptionsSchema } from "./options.js";
+export {
+  latencyAt,
+  type LinkQuality,
+  linkKey,
+  type Moment,
+  MOMENTS_MAX,
+  type Outlook,
+  outlookOf,
+} from "./moments.js";
+export {
+  type Choice as PlanChoice,
+  decide as decidePlan,
+  type KeepReason,
+  type PolicyOptions,
+  type PolicyState,
+  startPolicy,
+  switchCostMsOf,
+  type Verdict,
+} from "./policy.js";
+export { type Story, tell, tellTrigger } from "./words.js";

@@ -6,14 +6,32 @@ export const driftOptionsSchema = z.strictObject({
     .number()
     .positive()
     .max(86_400)
-    .default(5)
+    .default(10)
     .describe("Age at which a sample counts half. Longer is calmer, shorter is quicker."),
+  newestSamplePercent: z
+    .number()
+    .min(0)
+    .max(100)
+    .default(40)
+    .describe(
+      "Share of the newest sample in the expected latency; the recent samples, weighted by age, make up the rest.",
+    ),
+  fallbackMs: z
+    .number()
+    .nonnegative()
+    .max(3_600_000)
+    .default(1_000)
+    .describe(
+      "What a request loses when a transfer fails and the device computes alone. No transfer is taken to cost more.",
+    ),
   linkChangePercent: z
     .number()
     .positive()
     .max(1_000)
     .default(20)
-    .describe("A link's time per bit or round trip has drifted when it changes by more than this."),
+    .describe(
+      "A link's time per bit or round trip has drifted when it changes by more than this. Told in decision records; a new plan is judged by what plans are expected to take.",
+    ),
   rttChangeMs: z
     .number()
     .nonnegative()
@@ -29,8 +47,8 @@ export const driftOptionsSchema = z.strictObject({
     .number()
     .nonnegative()
     .max(86_400)
-    .default(1)
-    .describe("How long a deviation must last before it is drift."),
+    .default(0)
+    .describe("How long a deviation, or the gain of a new plan, must last before it counts."),
   staleSeconds: z
     .number()
     .positive()
@@ -49,9 +67,46 @@ export const driftOptionsSchema = z.strictObject({
     .number()
     .min(0)
     .max(100)
-    .default(5)
+    .default(4)
     .describe(
       "Publish only if the new plan beats the current one, in the new context, by this much.",
     ),
+  switchCostMs: z
+    .number()
+    .nonnegative()
+    .max(3_600_000)
+    .nullable()
+    .default(null)
+    .describe("What a switch to another plan costs the requests it hits, if that is known."),
+  switchCostPercent: z
+    .number()
+    .min(0)
+    .max(10_000)
+    .default(60)
+    .describe(
+      "Where switchCostMs is not given: what a switch is taken to cost, as a share of the latency of one request.",
+    ),
+  regimeSeconds: z
+    .number()
+    .positive()
+    .max(86_400)
+    .default(5)
+    .describe(
+      "How long a change is expected to last: a switch must pay for itself within this time, at one request a second.",
+    ),
+  regretPercent: z
+    .number()
+    .min(0)
+    .max(100)
+    .default(50)
+    .describe(
+      "How much of a switch's cost staying must have lost already before the plan is switched. At 100 % it is switched even where it would not pay within regimeSeconds.",
+    ),
+  regretSlackPercent: z
+    .number()
+    .min(0)
+    .max(100)
+    .default(3)
+    .describe("Losses by staying that are below this share of the latency do not add up."),
 });
 export type DriftOptions = z.infer<typeof driftOptionsSchema>;

@@ -1,0 +1,190 @@
+import { Command, InvalidArgumentError, Option } from "commander";
+import { formatProblems, loadDaemonConfig } from "../config/index.js";
+import { AppError } from "../core/index.js";
+import { type DriftOptions, driftOptionsSchema } from "../drift/index.js";
+import {
+  buildQuery,
+  costModelSchema,
+  loadProfiles,
+  parseLinks,
+  SCISSION_COST_MODEL,
+  SCISSION_INPUT_BYTES,
+} from "../planner/index.js";
+import { TIERS, type Tier } from "../protocol/index.js";
+import {
+  countVariedLinks,
+  decisionsOf,
+  parseTrace,
+  replayTrace,
+  type Scene,
+  type TierPair,
+} from "../replay/index.js";
+import { decimalNumber, wholeNumber } from "./number-option.js";
+import { readJsonFiles, readTextFile } from "./plan-files.js";
+import { replayJson, replayReport } from "./replay-report.js";
+import type { Terminal } from "./terminal.js";
+
+interface ReplayFlags {
+  profiles: string;
+  links: string;
+  model: string;
+  device?: string;
+  edge?: string;
+  cloud?: string;
+  inputBytes?: number;
+  costModel: "live" | "scission";
+  trace: string;
+  vary: TierPair[];
+  fallbackMs?: number;
+  switchMs: number;
+  config?: string;
+  pipeline?: string;
+  json: boolean;
+}
+
+const EXAMPLES = `
+Examples:
+  scissiond replay --profiles profiles --links links.csv --model vgg19 --trace drive.csv
+  scissiond replay --profiles profiles --links links.csv --model vgg19 --trace drive.csv --device '!-1' \\
+    --cost-model scission --vary device:edge,device:cloud --json
+  scissiond replay --profiles profiles --links links.json --model resnet50 --trace walk.csv \\
+    --config /etc/scissiond/scissiond.yaml --pipeline camera --switch-ms 200
+
+The trace is CSV, second,mbps; 0 is an outage. One request a second is served by the plan in force at
+that second's bandwidth; what is measured is known to the policy from the next second on.
+  adaptive     the daemon's policy, with its thresholds
+  static       the best plan for the mean of the first 10 seconds, kept
+  best static  the best plan in hindsight of those that never change
+  tracker      plans anew each second from the last sample alone
+  oracle       the best plan of each second, known before it comes
+`;
+
+const DURATION_MS = { min: 0, max: 3_600_000 };
+
+export function replayCommand(terminal: Terminal): Command {
+  return new Command("replay")
+    .description(
+      "Runs a recorded bandwidth through the policy of the daemon: what would it have done?",
+    )
+    .requiredOption(
+      "--profiles <dir>",
+      "profiles (`bench --json`) and Scission's <tier>-<node>.json",
+    )
+    .requiredOption("--links <file>", "links before the trace, CSV or JSON")
+    .requiredOption("--model <name>", "a model's name, or the start of its SHA-256")
+    .requiredOption("--trace <file>", "bandwidth over time: CSV, second,mbps")
+    .option(
+      "--vary <tiers>",
+      "the links that the trace replaces, as pairs of tiers",
+      parsePairs,
+      parsePairs("device:edge,device:cloud"),
+    )
+    .option("--device <criteria>", "what the device must and must not run, as for `plan`")
+    .option("--edge <criteria>", "the same for the edge")
+    .option("--cloud <criteria>", "the same for the cloud")
+    .option(
+      "--input-bytes <n>",
+      "size of the input (default: the profile's)",
+      wholeNumber({ min: 0, max: Number.MAX_SAFE_INTEGER }),
+    )
+    .addOption(
+      new Option(
+        "--cost-model <name>",
+        "half a round trip for each hop and the result returned, or as Scission counts",
+      )
+        .choices(["live", "scission"])
+        .default("live"),
+    )
+    .option(
+      "--fallback-ms <ms>",
+      "what a failing transfer loses before the device computes alone (default: the thresholds')",
+      decimalNumber(DURATION_MS),
+    )
+    .option(
+      "--switch-ms <ms>",
+      "what a switch costs the request it hits",
+      decimalNumber(DURATION_MS),
+      0,
+    )
+    .option("--config <file>", "take the thresholds of this daemon's configuration")
+    .option("--pipeline <name>", "and those of this pipeline in it")
+    .option("--json", "print one JSON document", false)
+    .addHelpText("after", EXAMPLES)
+    .action((flags: ReplayFlags) => replay(terminal, flags));
+}
+
+async function replay(terminal: Terminal, flags: ReplayFlags): Promise<void> {
+  const policy = await thresholdsOf(terminal, flags);
+  const trace = parseTrace(await readTextFile(flags.trace, "TRACE_INVALID"));
+  const scene = await sceneOf(terminal, flags, flags.fallbackMs ?? policy.fallbackMs);
+  const told = flags.switchMs > 0 ? { ...policy, switchCostMs: flags.switchMs } : policy;
+  const result = replayTrace(scene, trace, { policy: told, switchMs: flags.switchMs });
+  const decisions = decisionsOf(result.looks, { trace, options: told });
+  terminal.out(flags.json ? replayJson(result, decisions) : replayReport(result, decisions));
+}
+
+async function sceneOf(terminal: Terminal, flags: ReplayFlags, fallbackMs: number): Promise<Scene> {
+  const profiles = loadProfiles(await readJsonFiles(flags.profiles), flags.model);
+  const links = parseLinks(await readTextFile(flags.links, "LINKS_INVALID"));
+  const isScission = flags.costModel === "scission";
+  const { problem, contradiction, notes } = buildQuery(profiles, links, {
+    costModel: isScission ? SCISSION_COST_MODEL : costModelSchema.parse({}),
+    criteria: { device: flags.device, edge: flags.edge, cloud: flags.cloud },
+    uploadMegabytes: {},
+    times: {},
+    inputBytes: flags.inputBytes ?? (isScission ? SCISSION_INPUT_BYTES : undefined),
+    topK: 1,
+    paths: [],
+    objective: "latency",
+    nodesFile: undefined,
+    deadlineMs: undefined,
+  });
+  for (const note of notes) terminal.err(`note: ${note}\n`);
+  if (contradiction !== undefined) {
+    throw new AppError("PLAN_INFEASIBLE", `there is no plan: ${contradiction}`);
+  }
+  const scene: Scene = { problem, varied: flags.vary, fallbackMs };
+  if (countVariedLinks(scene) === 0) {
+    const named = flags.vary.map((pair) => pair.join(":")).join(",");
+    throw new AppError("USAGE", `--vary ${named}: ${flags.links} has no link between these tiers`);
+  }
+  return scene;
+}
+
+async function thresholdsOf(terminal: Terminal, flags: ReplayFlags): Promise<DriftOptions> {
+  if (flags.config === undefined) {
+    if (flags.pipeline !== undefined) {
+      throw new AppError("USAGE", "--pipeline names one of a configuration; give --config too");
+    }
+    return driftOptionsSchema.parse({});
+  }
+  const loaded = await loadDaemonConfig(flags.config, terminal.env);
+  if (!loaded.ok) {
+    throw new AppError("CONFIG_INVALID", formatProblems(loaded.errors));
+  }
+  if (flags.pipeline === undefined) return loaded.config.thresholds;
+  const pipeline = loaded.config.pipelines.find(({ name }) => name === flags.pipeline);
+  if (pipeline === undefined) {
+    throw new AppError(
+      "USAGE",
+      `--pipeline ${flags.pipeline}: ${flags.config} has no such pipeline`,
+    );
+  }
+  return pipeline.thresholds;
+}
+
+/** "device:edge,device:cloud". */
+function parsePairs(text: string): TierPair[] {
+  return text.split(",").map((pair) => {
+    const tiers = pair.split(":").map((tier) => tier.trim());
+    const [one, other] = tiers;
+    if (tiers.length !== 2 || !isTier(one) || !isTier(other)) {
+      throw new InvalidArgumentError("Give pairs of tiers, such as device:edge,device:cloud.");
+    }
+    return [one, other];
+  });
+}
+
+function isTier(text: string | undefined): text is Tier {
+  return TIERS.some((tier) => tier === text);
+}

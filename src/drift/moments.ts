@@ -1,0 +1,71 @@
+import { type CostModel, type RankedPlan, transferMs } from "../planner/index.js";
+
+/** So many moments are looked back at; older ones hardly weigh. */
+export const MOMENTS_MAX = 64;
+
+/** What is known of one direction of a link; a bandwidth of 0 means that nothing passes. */
+export interface LinkQuality {
+  rttMs: number;
+  bandwidthMbps: number;
+}
+
+/** The links as they were at one moment, by `linkKey`. */
+export interface Moment {
+  /** Monotonic. */
+  readonly atMs: number;
+  readonly links: ReadonlyMap<string, LinkQuality>;
+}
+
+export function linkKey(path: { from: string; to: string }): string {
+  return `${path.from}\n${path.to}`;
+}
+
+/**
+ * Milliseconds that `plan` takes in `moment`: what it computes, and each hop at the quality that its
+ * link has. A request whose transfer fails is computed on the device, so never more than `worstMs`.
+ */
+export function latencyAt(
+  plan: Pick<RankedPlan, "partitions" | "hops">,
+  moment: Moment,
+  terms: { costModel: CostModel; worstMs: number },
+): number {
+  let latencyMs = plan.partitions.reduce((sum, partition) => sum + partition.computeMs, 0);
+  for (const hop of plan.hops) {
+    const quality = moment.links.get(linkKey(hop));
+    if (quality === undefined || quality.bandwidthMbps === 0) return terms.worstMs;
+    latencyMs += transferMs(quality, hop.bytes, terms.costModel);
+  }
+  return Math.min(latencyMs, terms.worstMs);
+}
+
+/** What one plan takes: in the newest moment, and as expected from the recent ones. */
+export interface Outlook {
+  newestMs: number;
+  expectedMs: number;
+}
+
+/**
+ * The expected latency over recent moments: the newest one has its fixed share, and all of them,
+ * weighted by 2^(−age / half-life), make up the rest. The mean of latencies is what a plan costs; the
+ * latency at the mean rate is not, as real links have heavy tails (DESIGN, section 8).
+ * `samples` are in order of time and not empty.
+ */
+export function outlookOf(
+  samples: readonly { atMs: number; latencyMs: number }[],
+  weighing: { smoothingHalfLifeSeconds: number; newestSamplePercent: number },
+): Outlook | null {
+  const newest = samples.at(-1);
+  if (newest === undefined) return null;
+  const halfLifeMs = weighing.smoothingHalfLifeSeconds * 1_000;
+  let weights = 0;
+  // Around the newest value, so that constant input stays exactly constant.
+  let excess = 0;
+  for (const { atMs, latencyMs } of samples) {
+    const weight = 2 ** ((atMs - newest.atMs) / halfLifeMs);
+    weights += weight;
+    if (latencyMs !== newest.latencyMs) excess += weight * (latencyMs - newest.latencyMs);
+  }
+  const restShare = 1 - weighing.newestSamplePercent / 100;
+  const expectedMs = newest.latencyMs + (restShare * excess) / weights;
+  return { newestMs: newest.latencyMs, expectedMs };
+}

@@ -1,0 +1,138 @@
+import { strict as assert } from "node:assert";
+import type { Outlook } from "./moments.js";
+import type { DriftOptions } from "./options.js";
+
+const MS_PER_SECOND = 1_000;
+/** A look after a longer pause counts as if the pause had been this long. */
+const PAUSE_MS_MAX = 2_000;
+
+/** What the policy remembers of one pipeline. Times are monotonic milliseconds. */
+export interface PolicyState {
+  readonly lookedAtMs: number;
+  /** What staying on the plan has lost against the best one, beyond the slack, since it last lost nothing. */
+  readonly regretMs: number;
+  /** Since when a switch has been worth its cost without a break; null while it is not. */
+  readonly worthSinceMs: number | null;
+  readonly publishedAtMs: number | null;
+}
+
+/** The plan in force beside the best one; null: it cannot run, or there is none. */
+export interface Choice {
+  nowMs: number;
+  current: Outlook | null;
+  best: Outlook | null;
+  /** The best plan is the one in force. */
+  isSame: boolean;
+}
+
+/** Why a plan stays in force although another one is better or seems so. */
+export type KeepReason =
+  | "same"
+  | "gainTooSmall"
+  /** The gain would not pay for the switch before the context is expected to change again. */
+  | "notWorthIt"
+  /** Staying has not lost enough yet to tell a change from a fluctuation. */
+  | "unproven"
+  | "holding";
+
+export type Verdict =
+  | { kind: "publish"; gainPercent: number | null }
+  | { kind: "keep"; gainPercent: number; because: KeepReason }
+  | { kind: "defer"; gainPercent: number; waitMs: number }
+  | { kind: "infeasible" };
+
+export type PolicyOptions = Pick<
+  DriftOptions,
+  | "minGainPercent"
+  | "switchCostMs"
+  | "switchCostPercent"
+  | "regimeSeconds"
+  | "regretPercent"
+  | "regretSlackPercent"
+  | "holdSeconds"
+  | "cooldownSeconds"
+>;
+
+export function startPolicy(nowMs: number, publishedAtMs: number | null = null): PolicyState {
+  return { lookedAtMs: nowMs, regretMs: 0, worthSinceMs: null, publishedAtMs };
+}
+
+/**
+ * Publish, keep or wait; the state to look again with. A plan that cannot run is replaced at once.
+ * Any other switch must be expected to gain `minGainPercent`, and pay for itself: staying must have
+ * lost a share of the switch's cost already (a one-sided Page-Hinkley test, which tells a change from a
+ * fluctuation), and the gain expected in `regimeSeconds` must exceed it. Where staying has lost the
+ * whole cost, the switch was worth it whatever comes (the ski-rental rule), so small gains that last
+ * are taken too.
+ */
+export function decide(
+  state: PolicyState,
+  choice: Choice,
+  options: PolicyOptions,
+): { state: PolicyState; verdict: Verdict } {
+  const { nowMs, current, best } = choice;
+  if (best === null) return { state: restarted(state, nowMs), verdict: { kind: "infeasible" } };
+  if (current === null) {
+    return {
+      state: startPolicy(nowMs, nowMs),
+      verdict: { kind: "publish", gainPercent: null },
+    };
+  }
+  const regretMs = regretOf(state, { nowMs, current, best }, options);
+  const gainPercent = gainPercentOf(current, best);
+  const because = objection({ current, best, isSame: choice.isSame, regretMs }, options);
+  const worthSinceMs = because === null ? (state.worthSinceMs ?? nowMs) : null;
+  const looked: PolicyState = { ...state, lookedAtMs: nowMs, regretMs, worthSinceMs };
+  if (worthSinceMs === null) {
+    return { state: looked, verdict: { kind: "keep", gainPercent, because: because ?? "same" } };
+  }
+  if (nowMs - worthSinceMs < options.holdSeconds * MS_PER_SECOND) {
+    return { state: looked, verdict: { kind: "keep", gainPercent, because: "holding" } };
+  }
+  const pauseMs = nowMs - (state.publishedAtMs ?? Number.NEGATIVE_INFINITY);
+  const waitMs = options.cooldownSeconds * MS_PER_SECOND - pauseMs;
+  if (waitMs > 0) return { state: looked, verdict: { kind: "defer", gainPercent, waitMs } };
+  return { state: startPolicy(nowMs, nowMs), verdict: { kind: "publish", gainPercent } };
+}
+
+/** What a switch costs, in milliseconds of latency. */
+export function switchCostMsOf(current: Outlook, options: PolicyOptions): number {
+  return options.switchCostMs ?? (current.expectedMs * options.switchCostPercent) / 100;
+}
+
+function restarted(state: PolicyState, nowMs: number): PolicyState {
+  return startPolicy(nowMs, state.publishedAtMs);
+}
+
+/** At one request a second, the newest outlook counts for the time since the last look. */
+function regretOf(
+  state: PolicyState,
+  now: { nowMs: number; current: Outlook; best: Outlook },
+  options: PolicyOptions,
+): number {
+  assert(now.nowMs >= state.lookedAtMs, "monotonic time does not run backwards");
+  const requests = Math.min(now.nowMs - state.lookedAtMs, PAUSE_MS_MAX) / MS_PER_SECOND;
+  const slackMs = (now.current.newestMs * options.regretSlackPercent) / 100;
+  const lossMs = now.current.newestMs - now.best.newestMs - slackMs;
+  return Math.max(0, state.regretMs + lossMs * requests);
+}
+
+/** What speaks against the switch, if anything does. */
+function objection(
+  now: { current: Outlook; best: Outlook; isSame: boolean; regretMs: number },
+  options: PolicyOptions,
+): KeepReason | null {
+  const { current, best, isSame, regretMs } = now;
+  if (isSame) return "same";
+  const gainMs = current.expectedMs - best.expectedMs;
+  if (gainMs <= 0 || gainPercentOf(current, best) < options.minGainPercent) return "gainTooSmall";
+  const costMs = switchCostMsOf(current, options);
+  if (regretMs >= costMs) return null;
+  if (gainMs * options.regimeSeconds < costMs) return "notWorthIt";
+  return regretMs < (costMs * options.regretPercent) / 100 ? "unproven" : null;
+}
+
+function gainPercentOf(current: Outlook, best: Outlook): number {
+  if (current.expectedMs === 0) return 0;
+  return ((current.expectedMs - best.expectedMs) / current.expectedMs) * 100;
+}

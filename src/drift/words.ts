@@ -1,0 +1,96 @@
+import type { Trigger } from "../protocol/index.js";
+import type { DriftOptions } from "./options.js";
+import type { Verdict } from "./policy.js";
+
+const TRIGGERS_TOLD_MAX = 3;
+
+/** What a decision's sentence is made of. Latencies are those that are expected in the new context. */
+export interface Story {
+  triggers: readonly Trigger[];
+  verdict: Verdict;
+  /** In force before the decision; null before the first. */
+  revision: number | null;
+  /** The one that is published, where one is. */
+  nextRevision: number;
+  currentLatencyMs: number | null;
+  bestLatencyMs: number | null;
+  /** Why nothing is feasible; only with an infeasible verdict. */
+  infeasible: string | null;
+  options: Pick<DriftOptions, "minGainPercent" | "regimeSeconds" | "holdSeconds">;
+}
+
+/** One sentence for people: what changed, what it means, what was done. */
+export function tell(story: Story): string {
+  const parts = [tellTriggers(story.triggers), tellLatencies(story)].filter((part) => part !== "");
+  return `${parts.join("; ")}: ${tellVerdict(story)}`;
+}
+
+/** "bandwidth cam-1 → edge-1 fell 62 % (12.4 → 4.7 Mbps) for 30 s". */
+export function tellTrigger(trigger: Trigger): string {
+  const { subject, before, after, unit, heldSeconds } = trigger;
+  if (after === null) return subject;
+  const held = heldSeconds === undefined ? "" : ` for ${short(heldSeconds)} s`;
+  if (before === null || before === 0) return `${subject} is ${short(after)} ${unit}${held}`;
+  const percent = Math.round(Math.abs(after / before - 1) * 100);
+  const verb = after < before ? "fell" : "rose";
+  return `${subject} ${verb} ${percent} % (${short(before)} → ${short(after)} ${unit})${held}`;
+}
+
+function tellTriggers(triggers: readonly Trigger[]): string {
+  const told = triggers.slice(0, TRIGGERS_TOLD_MAX).map(tellTrigger);
+  const hidden = triggers.length - told.length;
+  if (hidden > 0) told.push(`${hidden} more`);
+  return told.join(", ");
+}
+
+function tellLatencies(story: Story): string {
+  const { revision, currentLatencyMs, bestLatencyMs, verdict } = story;
+  const current =
+    revision === null
+      ? ""
+      : currentLatencyMs === null
+        ? `revision ${revision} cannot run any more`
+        : `revision ${revision} would take ${short(currentLatencyMs)} ms`;
+  const gainPercent = "gainPercent" in verdict ? verdict.gainPercent : null;
+  const gain =
+    gainPercent === null || Math.round(gainPercent) <= 0 ? "" : ` (−${Math.round(gainPercent)} %)`;
+  const best = bestLatencyMs === null ? "" : `best is ${short(bestLatencyMs)} ms${gain}`;
+  return [current, best].filter((part) => part !== "").join(", ");
+}
+
+function tellVerdict(story: Story): string {
+  const { verdict, revision, nextRevision, infeasible } = story;
+  switch (verdict.kind) {
+    case "publish":
+      return `published revision ${nextRevision}`;
+    case "keep":
+      return `kept revision ${revision ?? 0}, ${tellKeeping(verdict.because, story)}`;
+    case "defer":
+      return `waiting ${short(verdict.waitMs / 1_000)} s for the cooldown to end`;
+    case "infeasible":
+      return `no plan is possible: ${infeasible ?? "unknown reason"}`;
+  }
+}
+
+function tellKeeping(
+  because: Extract<Verdict, { kind: "keep" }>["because"],
+  { options }: Story,
+): string {
+  switch (because) {
+    case "same":
+      return "still the best";
+    case "gainTooSmall":
+      return `the gain is below ${options.minGainPercent} %`;
+    case "notWorthIt":
+      return `the gain would not pay for a switch within ${options.regimeSeconds} s`;
+    case "unproven":
+      return "staying has not lost enough yet to tell a change from a fluctuation";
+    case "holding":
+      return `the gain has not lasted ${options.holdSeconds} s yet`;
+  }
+}
+
+/** Three significant digits, without an exponent. */
+function short(value: number): string {
+  return Math.abs(value) >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3)));
+}
