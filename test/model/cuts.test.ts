@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { blocksOf, findCutPoints, type OnnxModel, parseModel } from "../../src/model/index.js";
+import { blocksOf, findCutPoints, parseModel } from "../../src/model/index.js";
+import { cutsByDefinition } from "../support/cuts-by-definition.js";
 import {
   buildModel,
   constantFloats,
@@ -144,41 +145,3 @@ describe("random graphs", () => {
     );
   });
 });
-
-/** The definition, word by word and slowly: look from every gap at all layers before and behind. */
-function cutsByDefinition(
-  model: OnnxModel,
-  maxCutTensors: number,
-): { after: number; names: string[] }[] {
-  const inputs = model.inputs.map((input) => input.name);
-  const outputs = model.outputs.map((output) => output.name);
-  const producerOf = (name: string) => model.layers.find((layer) => layer.outputs.includes(name));
-  const variesWithInput = (name: string): boolean =>
-    inputs.includes(name) || (producerOf(name)?.inputs.some(variesWithInput) ?? false);
-  const leadsToOutput = (name: string): boolean =>
-    outputs.includes(name) ||
-    model.layers.some((layer) => layer.inputs.includes(name) && layer.outputs.some(leadsToOutput));
-
-  const seen = new Set<string>();
-  return [...model.layers.keys()].slice(0, -1).flatMap((after) => {
-    const before = model.layers.slice(0, after + 1).flatMap((layer) => layer.outputs);
-    const behind = model.layers
-      .slice(after + 1)
-      .filter((layer) => layer.outputs.some(leadsToOutput));
-    const names = [...inputs, ...before]
-      .filter(variesWithInput)
-      .filter(
-        (name) => outputs.includes(name) || behind.some((layer) => layer.inputs.includes(name)),
-      )
-      .sort();
-    const key = JSON.stringify(names);
-    const isLegal =
-      names.length >= 1 &&
-      names.length <= maxCutTensors &&
-      names.some((name) => !inputs.includes(name)) &&
-      names.some((name) => !outputs.includes(name));
-    if (!isLegal || seen.has(key)) return [];
-    seen.add(key);
-    return [{ after, names }];
-  });
-}

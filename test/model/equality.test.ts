@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import fc from "fast-check";
-import type { Tensor } from "onnxruntime-node";
+import { Tensor } from "onnxruntime-node";
 import { expect, test } from "vitest";
 import {
   blocksOf,
@@ -24,8 +24,16 @@ import {
   onnxGraph,
   value,
 } from "../support/onnx-builder.js";
-import { feedOf, infosOf, runChain, runOnnx, type Tensors } from "../support/onnx-chain.js";
+import {
+  bindByRunning,
+  feedOf,
+  infosOf,
+  runChain,
+  runOnnx,
+  type Tensors,
+} from "../support/onnx-chain.js";
 import { randomGraph } from "../support/random-graph.js";
+import { shapeGraph } from "../support/shape-graph.js";
 
 const SEED = 20_261_123;
 
@@ -83,6 +91,18 @@ function bytesOf({ data }: Tensor): Uint8Array {
   return Buffer.from(JSON.stringify(data));
 }
 
+/** Floats of both signs, so that lengths that follow from values differ between two seeds. */
+function signedFeedsOf(model: OnnxModel, seed: number): Tensors {
+  const LENGTH = 3;
+  return new Map(
+    model.inputs.map(({ name, dtype }, index) => {
+      const feed = feedOf(dtype, [LENGTH], { seed: seed + index });
+      const data = Float32Array.from(feed.data as Float32Array, (item) => item - 0.5);
+      return [name, new Tensor("float32", data, feed.dims)];
+    }),
+  );
+}
+
 function feedsOf(model: OnnxModel, seed: number): Tensors {
   return new Map(
     model.inputs.map(({ name, dtype, shape }, index) => {
@@ -101,6 +121,23 @@ test("random graphs compute the same in blocks, bit for bit", async () => {
       async (parts, maxCutTensors, seed) => {
         const model = parseModel(buildModel(parts));
         await compareChain(model, feedsOf(model, seed), maxCutTensors);
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
+
+test("random graphs with lengths beside the data compute the same in blocks for other values", async () => {
+  const seeds = fc.record({ learnt: fc.nat(), run: fc.nat() });
+  await fc.assert(
+    fc.asyncProperty(
+      shapeGraph,
+      fc.integer({ min: 1, max: 3 }),
+      seeds,
+      async (parts, maxCutTensors, seed) => {
+        const model = parseModel(buildModel(parts));
+        const bound = await bindByRunning(model, signedFeedsOf(model, seed.learnt));
+        await compareChain(bound, signedFeedsOf(model, seed.run), maxCutTensors);
       },
     ),
     { numRuns: 60 },
@@ -164,6 +201,16 @@ const CHOSEN: readonly { name: string; maxCutTensors: number }[] = [
   { name: "scan_1_cntk", maxCutTensors: 3 },
 ];
 
+/** Those whose cuts or sub-models depend on shape constants. */
+const CHOSEN_WITH_SHAPES: readonly { name: string; maxCutTensors: number; blocksMin: number }[] = [
+  { name: "gpt2_no_past_export", maxCutTensors: 1, blocksMin: 32 },
+  { name: "basic_pitch", maxCutTensors: 1, blocksMin: 25 },
+  { name: "magika_fast_v2_1", maxCutTensors: 1, blocksMin: 23 },
+  { name: "vespa_random_decoder", maxCutTensors: 4, blocksMin: 64 },
+  { name: "byte_bidi_lstm", maxCutTensors: 1, blocksMin: 12 },
+  { name: "rank_inference_constants", maxCutTensors: 4, blocksMin: 4 },
+];
+
 describeWithData("real models in blocks", (directory) => {
   const models = new Map(realModels(directory).map((real) => [real.name, real]));
   for (const { name, maxCutTensors } of CHOSEN) {
@@ -177,6 +224,21 @@ describeWithData("real models in blocks", (directory) => {
   }
 });
 
+describeWithData("real models with shape constants in blocks", (directory) => {
+  const models = new Map(realModels(directory).map((real) => [real.name, real]));
+  for (const { name, maxCutTensors, blocksMin } of CHOSEN_WITH_SHAPES) {
+    const real = models.get(name);
+    if (real === undefined) continue;
+    test(`${name} learns them from one input and computes the same for another`, async () => {
+      const model = loadReal(directory, real);
+      const bound = await bindByRunning(model, realFeeds(model, real));
+      const other = realFeeds(model, real, { seed: SEED + 100, integerFill: 0 });
+      const blocks = await compareChain(bound, other, maxCutTensors);
+      expect(blocks).toBeGreaterThanOrEqual(blocksMin);
+    });
+  }
+});
+
 function loadReal(directory: string, real: RealModel): OnnxModel {
   const path = join(directory, "models", real.file);
   return inlineExternalData(parseModel(readFileSync(path)), (location, offset, length) => {
@@ -185,11 +247,15 @@ function loadReal(directory: string, real: RealModel): OnnxModel {
   });
 }
 
-function realFeeds(model: OnnxModel, real: RealModel): Tensors {
+function realFeeds(
+  model: OnnxModel,
+  real: RealModel,
+  { seed, integerFill }: { seed: number; integerFill?: number } = { seed: SEED },
+): Tensors {
   return new Map(
     model.inputs.map(({ name, dtype }, index) => {
-      const fill = real.fill?.[name];
-      const options = { seed: SEED + index, ...(fill === undefined ? {} : { fill }) };
+      const fill = dtype === "float32" ? real.fill?.[name] : (integerFill ?? real.fill?.[name]);
+      const options = { seed: seed + index, ...(fill === undefined ? {} : { fill }) };
       return [name, feedOf(dtype, real.usedShapes?.[name] ?? [], options)];
     }),
   );

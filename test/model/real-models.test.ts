@@ -2,7 +2,14 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { isAppError } from "../../src/core/index.js";
-import { findCutPoints, parseModel } from "../../src/model/index.js";
+import {
+  findCutPoints,
+  findShapeDependents,
+  neededConstants,
+  type OnnxModel,
+  parseModel,
+  withShapeConstants,
+} from "../../src/model/index.js";
 import { describeWithData } from "../support/data.js";
 import { badFiles, realModels } from "../support/manifest.js";
 import { encode } from "../support/onnx-builder.js";
@@ -16,10 +23,18 @@ describeWithData("real models", (directory) => {
     const independent = real.singleTensorCuts.map(([name]) => name);
     test(`${real.name}: the cut tensors are those found independently`, () => {
       const model = parseModel(readFileSync(join(directory, "models", real.file)));
-      const cuts = findCutPoints(model, { maxCutTensors: 1 });
       const outputs = new Set(real.outputs.map((output) => output.name));
       const expected = independent.filter((name) => !outputs.has(name));
-      expect(cuts.flatMap((cut) => cut.tensors).sort()).toEqual(expected.sort());
+      const unbound = cutTensors(model);
+      expect(unbound.sort()).toEqual(expected.sort());
+      // What was found independently counts paths through shapes; once these are constants, tensors
+      // that only such a path led around are cuts as well.
+      const bound = boundToAnyShape(model);
+      const found = cutTensors(bound);
+      expect(found).toEqual(expect.arrayContaining(expected));
+      const further = found.filter((name) => !unbound.includes(name));
+      expect(further.filter((name) => isPathAround(bound, name))).toEqual([]);
+      if (bound.shapeConstants.size === 0) expect(further).toEqual([]);
     });
   }
 
@@ -33,6 +48,28 @@ describeWithData("real models", (directory) => {
     }
   });
 });
+
+function cutTensors(model: OnnxModel): string[] {
+  return findCutPoints(model, { maxCutTensors: 1 }).flatMap((cut) => cut.tensors);
+}
+
+/** Cuts ask only which tensors are known, not what they hold. */
+function boundToAnyShape(model: OnnxModel): OnnxModel {
+  const nothing = { dtype: "int64", shape: [0], data: new Uint8Array() };
+  const names = neededConstants(model, findShapeDependents(model));
+  return withShapeConstants(model, new Map(names.map((name) => [name, nothing])));
+}
+
+/** Whether an output varies with an input in some other way than through the tensor. */
+function isPathAround(model: OnnxModel, tensor: string): boolean {
+  const reached = new Set(model.inputs.map((input) => input.name));
+  const blocked = (name: string): boolean => name === tensor || model.shapeConstants.has(name);
+  for (const layer of model.layers) {
+    if (!layer.inputs.some((name) => reached.has(name))) continue;
+    for (const name of layer.outputs) if (!blocked(name)) reached.add(name);
+  }
+  return model.outputs.some(({ name }) => reached.has(name));
+}
 
 describeWithData("hostile files", (directory) => {
   for (const bad of badFiles(directory)) {

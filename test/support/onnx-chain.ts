@@ -1,6 +1,15 @@
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { seededRandom } from "../../src/core/index.js";
-import { type Block, extractSubModel, type OnnxModel } from "../../src/model/index.js";
+import {
+  type Block,
+  extractSubModel,
+  findShapeDependents,
+  neededConstants,
+  type OnnxModel,
+  type TensorValue,
+  withExtraOutputs,
+  withShapeConstants,
+} from "../../src/model/index.js";
 import type { TensorInfo } from "../../src/protocol/index.js";
 
 export type Tensors = Map<string, Tensor>;
@@ -32,6 +41,22 @@ export async function runOnnx(
   } finally {
     await session.release();
   }
+}
+
+/** The model for the shapes of `feeds`, with its shape constants as one run gives them. */
+export async function bindByRunning(model: OnnxModel, feeds: Tensors): Promise<OnnxModel> {
+  const names = neededConstants(model, findShapeDependents(model));
+  const results = await runOnnx(withExtraOutputs(model, names), feeds, { optimised: false });
+  return withShapeConstants(
+    model,
+    new Map(names.map((name) => [name, valueOf(lookUp(results, name))])),
+  );
+}
+
+export function valueOf({ type, dims, data }: Tensor): TensorValue {
+  if (!ArrayBuffer.isView(data)) throw new Error(`${type} has no bytes`);
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return { dtype: type, shape: [...dims], data: bytes };
 }
 
 /** Extracts and runs one block after the other on one table of tensors; gives the model's outputs. */
