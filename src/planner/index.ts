@@ -33,3 +33,10 @@ export {
   type QueryOptions,
   SCISSION_INPUT_BYTES,
 } from "./offline/query.js";
+export {
+  connectLayers,
+  type LayerGraph,
+  type LayerTensor,
+  type NamedLayer,
+} from "./dag/layer-graph.js";
+export { type DagPartition, type DagPlan, type DagProblem, partitionDag } from "./dag/partition.js";
