@@ -1,6 +1,5 @@
 import type { Tensor } from "onnxruntime-node";
 import {
-  findShapeDependents,
   neededConstants,
   type OnnxModel,
   type TensorValue,
@@ -26,7 +25,7 @@ export async function bindShapes(
   model: OnnxModel,
   context: { feeds: Tensors; config: ChildConfig },
 ): Promise<OnnxModel> {
-  const candidates = findShapeDependents(model);
+  const candidates = new Set(model.shapeDependents);
   for (const name of model.nonTensors) candidates.delete(name);
   const values = new Map<string, TensorValue>();
   let bytesLeft = SHAPE_CONSTANTS_BYTES_MAX;

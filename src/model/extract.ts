@@ -60,9 +60,12 @@ export function extractSubModel(
     );
   }
   const declared = declaredTypes(model.graph);
-  const isPinned = borders.embedded.size > 0;
-  const typeOf = (name: string): ValueInfoProto =>
-    describe(declared.get(name), { name, measured: types.get(name), isPinned });
+  const hasValuesInside = borders.embedded.size > 0;
+  const typeOf = (name: string): ValueInfoProto => {
+    const hasFixedShape = model.fixedShapes.has(name) || isConstant(model, name);
+    const measured = types.get(name);
+    return describe(declared.get(name), { name, measured, hasFixedShape, hasValuesInside });
+  };
   const untyped = borders.inputs.find((name) => typeOf(name).type === undefined);
   if (untyped !== undefined) {
     throw new AppError("MODEL_UNSUPPORTED", `the type of tensor ${quoted(untyped)} is not known`);
@@ -170,22 +173,30 @@ function declaredTypes(graph: GraphProto): Map<string, ValueInfoProto> {
 
 /**
  * The declared type unless it is missing, vague about its rank or at odds with what was measured.
- * A pinned one must say every length: then other shapes, for which the values inside would be
- * wrong, are refused.
+ * In a sub-model with the values of shape constants inside, a fixed shape must say every length, so
+ * that other shapes are refused: the values would be wrong for them. A shape that may vary with the
+ * values of the inputs is left open; the one that was measured is just one of many.
  */
 function describe(
   declared: ValueInfoProto | undefined,
-  tensor: { name: string; measured: TensorInfo | undefined; isPinned: boolean },
+  tensor: {
+    name: string;
+    measured: TensorInfo | undefined;
+    hasFixedShape: boolean;
+    hasValuesInside: boolean;
+  },
 ): ValueInfoProto {
-  const { name, measured, isPinned } = tensor;
+  const { name, measured, hasFixedShape } = tensor;
   if (measured === undefined) return declared ?? create(ValueInfoProtoSchema, { name });
-  if (declared === undefined || isOtherThanTensor(declared.type)) return writeValueInfo(measured);
+  const written = writeValueInfo(hasFixedShape ? measured : { ...measured, shape: null });
+  if (declared === undefined || isOtherThanTensor(declared.type)) return written;
   const { dtype, shape } = readValueInfo(declared);
+  const mayBeOpen = !(hasFixedShape && tensor.hasValuesInside);
   const suits = (length: number | string | null, axis: number): boolean =>
-    length === measured.shape[axis] || (!isPinned && typeof length !== "number");
+    length === measured.shape[axis] || (mayBeOpen && typeof length !== "number");
   const agrees =
     dtype === measured.dtype && shape?.length === measured.shape.length && shape.every(suits);
-  return agrees ? declared : writeValueInfo(measured);
+  return agrees ? declared : written;
 }
 
 function subGraph(

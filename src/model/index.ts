@@ -10,7 +10,7 @@ export {
   modelLimitsSchema,
 } from "./options.js";
 export { type OnnxModel, parseModel } from "./parse.js";
-export { findShapeDependents, neededConstants, withShapeConstants } from "./shape-constants.js";
+export { neededConstants, withShapeConstants } from "./shape-constants.js";
 export type { TensorValue, ValueInfo } from "./value-info.js";
 // The messages of an ONNX file, for those who write one.
 export {

@@ -13,6 +13,7 @@ import {
   type NodeProto,
 } from "./proto/onnx_pb.js";
 import { initializerNames } from "./scope.js";
+import { findShapeFacts } from "./shapes.js";
 import { recogniseForeignFile } from "./sniff.js";
 import { readValueInfo, type TensorValue, type ValueInfo } from "./value-info.js";
 import { guardWireFormat } from "./wire.js";
@@ -32,9 +33,13 @@ export interface OnnxModel {
   readonly nodes: readonly NodeProto[];
   /** Tensors whose value no input can change; they never cross a cut. */
   readonly constants: ReadonlySet<string>;
+  /** Tensors that are no constants, but whose values the shapes of the inputs determine. */
+  readonly shapeDependents: ReadonlySet<string>;
+  /** Tensors whose shapes the shapes of the inputs determine; those of others may vary with values. */
+  readonly fixedShapes: ReadonlySet<string>;
   /**
-   * Tensors that are constant for the shapes to which the inputs are bound, with their values; they
-   * never cross a cut. Empty until `withShapeConstants` tells them.
+   * Those of `shapeDependents` that are known for the shapes to which the inputs are bound, with their
+   * values: they never cross a cut. Empty until `withShapeConstants` tells them.
    */
   readonly shapeConstants: ReadonlyMap<string, TensorValue>;
   /** Values that are no tensors; they cannot cross a cut. */
@@ -71,6 +76,7 @@ export function analyseModel(proto: ModelProto): OnnxModel {
   const outputs = graph.output.map(readValueInfo);
   refuseMissingOutputs(outputs, layers, given);
   const constants = findConstants({ layers, nodes: sorted, initializers }, proto.functions);
+  const shapeFacts = findShapeFacts({ layers, nodes: sorted, inputs, constants }, proto.functions);
   return {
     layers,
     inputs,
@@ -80,6 +86,8 @@ export function analyseModel(proto: ModelProto): OnnxModel {
     graph,
     nodes: sorted,
     constants,
+    shapeDependents: shapeFacts.values,
+    fixedShapes: shapeFacts.shapes,
     shapeConstants: new Map(),
     nonTensors: findNonTensors(graph, sorted),
     contributing: findContributing({ layers, outputs, constants }),

@@ -110,20 +110,28 @@ export function isOtherThanTensor(type: TypeProto | undefined): boolean {
   return type?.value.case !== undefined && type.value.case !== "tensorType";
 }
 
-/** A value description with a tensor type, or without any where the dtype is unknown to ONNX. */
+/**
+ * A value description with a tensor type, or without any where the dtype is unknown to ONNX. A
+ * shape of null leaves even the rank open.
+ */
 export function writeValueInfo(info: {
   name: string;
   dtype: string;
-  shape: readonly number[];
+  shape: readonly number[] | null;
 }): ValueInfoProto {
   const elemType = DTYPES.indexOf(info.dtype);
   if (elemType < 1) return create(ValueInfoProtoSchema, { name: info.name });
-  const dim = info.shape.map((length) => ({
+  const dim = info.shape?.map((length) => ({
     value: { case: "dimValue" as const, value: BigInt(length) },
   }));
   return create(ValueInfoProtoSchema, {
     name: info.name,
-    type: { value: { case: "tensorType", value: { elemType, shape: { dim } } } },
+    type: {
+      value: {
+        case: "tensorType",
+        value: { elemType, ...(dim === undefined ? {} : { shape: { dim } }) },
+      },
+    },
   });
 }
 

@@ -38,21 +38,23 @@ import { shapeGraph } from "../support/shape-graph.js";
 const SEED = 20_261_123;
 
 /**
- * Runs the model whole and as a chain of all its blocks, and gives the number of blocks. Node by
+ * Runs the model whole and as a chain of all its blocks, whose types are learnt from `typesFrom`, and
+ * gives the number of blocks. Node by
  * node the two are equal bit for bit; what ONNX Runtime fuses in the whole and cannot fuse across a
  * cut rounds differently, so with its optimiser they are only close.
  */
 async function compareChain(
   model: OnnxModel,
   feeds: Tensors,
-  maxCutTensors: number,
+  options: { maxCutTensors: number; typesFrom?: Tensors },
 ): Promise<number> {
+  const { maxCutTensors, typesFrom = feeds } = options;
   const cuts = findCutPoints(model, { maxCutTensors });
   const blocks = blocksOf(model, cuts);
   const crossing = cuts.flatMap((cut) => cut.tensors).filter((name) => !feeds.has(name));
   const bytes = withExtraOutputs(model, crossing);
   const types = infosOf(
-    new Map([...feeds, ...(await runOnnx(bytes, feeds, { optimised: false }))]),
+    new Map([...typesFrom, ...(await runOnnx(bytes, typesFrom, { optimised: false }))]),
   );
   for (const optimised of [false, true]) {
     const chained = await runChain(model, blocks, { feeds, types, optimised });
@@ -120,7 +122,7 @@ test("random graphs compute the same in blocks, bit for bit", async () => {
       fc.nat(),
       async (parts, maxCutTensors, seed) => {
         const model = parseModel(buildModel(parts));
-        await compareChain(model, feedsOf(model, seed), maxCutTensors);
+        await compareChain(model, feedsOf(model, seed), { maxCutTensors });
       },
     ),
     { numRuns: 60 },
@@ -136,8 +138,10 @@ test("random graphs with lengths beside the data compute the same in blocks for 
       seeds,
       async (parts, maxCutTensors, seed) => {
         const model = parseModel(buildModel(parts));
-        const bound = await bindByRunning(model, signedFeedsOf(model, seed.learnt));
-        await compareChain(bound, signedFeedsOf(model, seed.run), maxCutTensors);
+        const typesFrom = signedFeedsOf(model, seed.learnt);
+        const bound = await bindByRunning(model, typesFrom);
+        const feeds = signedFeedsOf(model, seed.run);
+        await compareChain(bound, feeds, { maxCutTensors, typesFrom });
       },
     ),
     { numRuns: 60 },
@@ -176,7 +180,7 @@ test("branches with captured tensors and local functions compute the same in blo
       ],
     }),
   );
-  expect(await compareChain(model, feedsOf(model, SEED), 2)).toBe(3);
+  expect(await compareChain(model, feedsOf(model, SEED), { maxCutTensors: 2 })).toBe(3);
 });
 
 /** Real weights, small and quick, and unlike each other. */
@@ -218,7 +222,7 @@ describeWithData("real models in blocks", (directory) => {
     if (real === undefined) continue;
     test(`${name} computes the same in blocks with ${maxCutTensors} tensors at most`, async () => {
       const model = loadReal(directory, real);
-      const blocks = await compareChain(model, realFeeds(model, real), maxCutTensors);
+      const blocks = await compareChain(model, realFeeds(model, real), { maxCutTensors });
       expect(blocks).toBeGreaterThan(0);
     });
   }
@@ -231,9 +235,10 @@ describeWithData("real models with shape constants in blocks", (directory) => {
     if (real === undefined) continue;
     test(`${name} learns them from one input and computes the same for another`, async () => {
       const model = loadReal(directory, real);
-      const bound = await bindByRunning(model, realFeeds(model, real));
+      const typesFrom = realFeeds(model, real);
+      const bound = await bindByRunning(model, typesFrom);
       const other = realFeeds(model, real, { seed: SEED + 100, integerFill: 0 });
-      const blocks = await compareChain(bound, other, maxCutTensors);
+      const blocks = await compareChain(bound, other, { maxCutTensors, typesFrom });
       expect(blocks).toBeGreaterThanOrEqual(blocksMin);
     });
   }

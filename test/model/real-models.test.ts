@@ -4,7 +4,6 @@ import { expect, test } from "vitest";
 import { isAppError } from "../../src/core/index.js";
 import {
   findCutPoints,
-  findShapeDependents,
   neededConstants,
   type OnnxModel,
   parseModel,
@@ -56,7 +55,7 @@ function cutTensors(model: OnnxModel): string[] {
 /** Cuts ask only which tensors are known, not what they hold. */
 function boundToAnyShape(model: OnnxModel): OnnxModel {
   const nothing = { dtype: "int64", shape: [0], data: new Uint8Array() };
-  const names = neededConstants(model, findShapeDependents(model));
+  const names = neededConstants(model, model.shapeDependents);
   return withShapeConstants(model, new Map(names.map((name) => [name, nothing])));
 }
 

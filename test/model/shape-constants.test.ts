@@ -4,7 +4,6 @@ import { describe, expect, test } from "vitest";
 import {
   extractSubModel,
   findCutPoints,
-  findShapeDependents,
   neededConstants,
   parseModel,
   type TensorValue,
@@ -32,11 +31,8 @@ const INPUT_LENGTH = 3;
 function dependentsOf(nodes: ModelParts["nodes"], more: Partial<ModelParts> = {}): string[] {
   const last = nodes.at(-1)?.output[0] ?? "";
   const inputs = [value("x", ["n", 3])];
-  return [
-    ...findShapeDependents(
-      parseModel(buildModel({ inputs, outputs: [value(last)], nodes, ...more })),
-    ),
-  ];
+  const bytes = buildModel({ inputs, outputs: [value(last)], nodes, ...more });
+  return [...parseModel(bytes).shapeDependents];
 }
 
 function int64(...values: number[]): TensorValue {
@@ -129,9 +125,29 @@ const types = new Map<string, TensorInfo>([
   ["c", { name: "c", dtype: "float32", shape: [6], bytes: 24 }],
 ]);
 
+test("a crossing tensor whose shape varies with values is declared without one", () => {
+  const varying = parseModel(
+    buildModel({
+      inputs: [value("x", [2, 3])],
+      outputs: [value("y", ["k", 2])],
+      nodes: [
+        node("Abs", ["x"], ["a"]),
+        node("NonZero", ["a"], ["n"]),
+        node("Transpose", ["n"], ["y"]),
+      ],
+    }),
+  );
+  const measured = { name: "n", dtype: "int64", shape: [2, 6], bytes: 96 };
+  const known = new Map([...types, ["n", measured] as const]);
+  const last = extractSubModel(varying, { firstLayer: 2, lastLayer: 2 }, known);
+  expect(parseModel(last.bytes).inputs).toEqual([{ name: "n", dtype: "int64", shape: null }]);
+  const middle = extractSubModel(varying, { firstLayer: 1, lastLayer: 1 }, known);
+  expect(parseModel(middle.bytes).inputs).toEqual([{ name: "a", dtype: "float32", shape: [2, 3] }]);
+});
+
 describe("shape constants", () => {
   test("hide no cut once they are known, and only the last steps need be known", () => {
-    expect(neededConstants(flattened, findShapeDependents(flattened))).toEqual(["u"]);
+    expect(neededConstants(flattened, flattened.shapeDependents)).toEqual(["u"]);
     const cuts = (model: typeof flattened): string[] =>
       findCutPoints(model, { maxCutTensors: 1 }).flatMap((cut) => cut.tensors);
     expect(cuts(flattened)).toEqual(["a"]);
@@ -233,7 +249,7 @@ describe("random graphs with lengths beside the data", () => {
     await fc.assert(
       fc.asyncProperty(shapeGraph, fc.nat(), fc.nat(), async (parts, seed, other) => {
         const model = parseModel(buildModel(parts));
-        const names = [...findShapeDependents(model)];
+        const names = [...model.shapeDependents];
         const bytes = withExtraOutputs(model, names);
         const learn = async (from: number): Promise<(TensorValue | undefined)[]> => {
           const results = await runOnnx(bytes, feedsOf(parts, from), { optimised: false });

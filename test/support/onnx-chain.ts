@@ -3,7 +3,6 @@ import { seededRandom } from "../../src/core/index.js";
 import {
   type Block,
   extractSubModel,
-  findShapeDependents,
   neededConstants,
   type OnnxModel,
   type TensorValue,
@@ -45,7 +44,7 @@ export async function runOnnx(
 
 /** The model for the shapes of `feeds`, with its shape constants as one run gives them. */
 export async function bindByRunning(model: OnnxModel, feeds: Tensors): Promise<OnnxModel> {
-  const names = neededConstants(model, findShapeDependents(model));
+  const names = neededConstants(model, model.shapeDependents);
   const results = await runOnnx(withExtraOutputs(model, names), feeds, { optimised: false });
   return withShapeConstants(
     model,

@@ -38,12 +38,12 @@ const STEPS: Readonly<Record<string, (place: Place) => NodeProto[]>> = {
     node("Reshape", [`${output}_n`, "flat"], [`${output}_f`]),
     cast(`${output}_f`, output, FLOAT32),
   ],
-  /** As long as the sum is large. */
+  /** As many as there are positive numbers, whichever. */
   head: ({ left, output }) => [
-    node("ReduceSum", [left], [`${output}_s`]),
-    node("Abs", [`${output}_s`], [`${output}_a`]),
-    cast(`${output}_a`, `${output}_i`, INT64),
-    node("Slice", [left, "start", `${output}_i`], [output]),
+    node("Greater", [left, "none"], [`${output}_is`]),
+    cast(`${output}_is`, `${output}_ones`, INT64),
+    node("ReduceSum", [`${output}_ones`], [`${output}_count`]),
+    node("Slice", [left, "start", `${output}_count`], [output]),
   ],
   /** One or two copies, as the sign of the sum decides. */
   fork: ({ left, output }) => [
