@@ -1,4 +1,3 @@
-import { open } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import type { z } from "zod";
 import { errorMessage } from "../core/index.js";
@@ -9,6 +8,7 @@ import { type ConfigProblem, type Finding, sortProblems } from "./problem.js";
 import { checkReferences } from "./references.js";
 import { type Resolved, resolveAgent, resolveDaemon } from "./resolve.js";
 import type { AgentConfig, DaemonConfig } from "./resolved.js";
+import { readBounded } from "./read-bounded.js";
 import { readSource } from "./source.js";
 import { validate } from "./validate.js";
 
@@ -58,7 +58,8 @@ async function load<File, Config>(
 ): Promise<Loaded<Config>> {
   let text: string;
   try {
-    text = await readBounded(path);
+    const { bytes } = await readBounded(path, FILE_BYTES_MAX);
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (error) {
     const message = `cannot read the file: ${errorMessage(error)}`;
     return {
@@ -83,16 +84,4 @@ async function load<File, Config>(
   return errors.length === 0 && resolved.config !== undefined
     ? { ok: true, config: resolved.config, warnings }
     : { ok: false, errors: sortProblems(errors), warnings };
-}
-
-async function readBounded(path: string): Promise<string> {
-  const file = await open(path, "r");
-  try {
-    const { size } = await file.stat();
-    if (size > FILE_BYTES_MAX) throw new Error(`it has more than ${FILE_BYTES_MAX} bytes`);
-    const bytes = await file.readFile();
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } finally {
-    await file.close();
-  }
 }

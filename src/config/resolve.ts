@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import type { AgentFile } from "./agent-schema.js";
 import type { DaemonFile } from "./daemon-schema.js";
+import { exposureErrors, exposureWarnings } from "./exposure.js";
 import { resolveMqtt } from "./mqtt.js";
 import type { Finding } from "./problem.js";
 import type { AgentConfig, DaemonConfig } from "./resolved.js";
@@ -47,9 +48,10 @@ export async function resolveDaemon(
         thresholds: { ...file.thresholds, ...pipeline.thresholds },
       })),
     },
-    errors: mqtt.errors,
+    errors: [...mqtt.errors, ...exposureErrors(file)],
     warnings: [
       ...mqtt.warnings,
+      ...exposureWarnings(file),
       ...scheduleWarnings(file),
       ...(await missingModels(models.map(({ path }) => path))),
     ],

@@ -1,7 +1,7 @@
-import { open } from "node:fs/promises";
 import { resolve } from "node:path";
 import { errorMessage } from "../core/index.js";
 import type { Finding, Path } from "./problem.js";
+import { readBounded } from "./read-bounded.js";
 
 const FILE_BYTES_MAX = 65_536;
 const OTHERS_CAN_READ = 0o004;
@@ -24,17 +24,11 @@ export async function readNamedFile(
   if (name === undefined) return { text: undefined, errors: [], warnings: [] };
   const { path } = place;
   try {
-    const file = await open(resolve(directory, name), "r");
-    try {
-      const { mode, size } = await file.stat();
-      if (size > FILE_BYTES_MAX) throw new Error(`it has more than ${FILE_BYTES_MAX} bytes`);
-      const text = (await file.readFile("utf8")).replace(/\r?\n$/, "");
-      const isOpen = place.secret && (mode & OTHERS_CAN_READ) !== 0;
-      const message = `every user of this machine can read ${name}; chmod o= ${name}`;
-      return { text, errors: [], warnings: isOpen ? [{ path, at: "value", message }] : [] };
-    } finally {
-      await file.close();
-    }
+    const { bytes, mode } = await readBounded(resolve(directory, name), FILE_BYTES_MAX);
+    const text = new TextDecoder().decode(bytes).replace(/\r?\n$/, "");
+    const isOpen = place.secret && (mode & OTHERS_CAN_READ) !== 0;
+    const message = `every user of this machine can read ${name}; chmod o= ${name}`;
+    return { text, errors: [], warnings: isOpen ? [{ path, at: "value", message }] : [] };
   } catch (error) {
     const message = `cannot read the file: ${errorMessage(error)}`;
     return { text: undefined, errors: [{ path, at: "value", message }], warnings: [] };

@@ -1,7 +1,7 @@
 import { createServer, type Server } from "node:http";
-import { type AddressInfo, isIPv4 } from "node:net";
+import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
-import { AppError, type Clock, errorMessage } from "../core/index.js";
+import { AppError, type Clock, errorMessage, isLoopback } from "../core/index.js";
 import { createApp } from "./app.js";
 import type { Publisher, PublisherDeps } from "./contract.js";
 import type { HttpOptions, PublisherOptions } from "./options.js";
@@ -82,13 +82,9 @@ function refuseUnprotected({ host, allowUnprotected }: PublisherOptions): void {
   if (allowUnprotected || isLoopback(host)) return;
   throw new AppError(
     "LISTEN_UNPROTECTED",
-    `publisher.host: ${host} can be reached from other machines, and anybody there could read ` +
-      "plans and models; listen on 127.0.0.1, or set publisher.allowUnprotected: true",
+    `listen.host: ${host} can be reached from other machines, and anybody there could read ` +
+      "plans and models; listen on 127.0.0.1, or set listen.allowUnprotected: true",
   );
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."));
 }
 
 function createHttpServer(http: HttpOptions): Server {
@@ -114,7 +110,7 @@ async function listen(server: Server, { host, port }: PublisherOptions): Promise
     throw new AppError(
       "LISTEN_FAILED",
       `cannot listen on ${host} port ${port}: ${errorMessage(cause)}; ` +
-        "is another daemon running? Set publisher.port to a free one",
+        "is another daemon running? set listen.port to a free one",
       { cause },
     );
   });

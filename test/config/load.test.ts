@@ -140,6 +140,13 @@ const REFUSED: readonly [title: string, yaml: string, lines: string[]][] = [
     ],
   ],
   [
+    "a port that others reach, unless told so",
+    "listen: {host: 0.0.0.0}\n",
+    [
+      "scissiond.yaml:1:16 listen.host: 0.0.0.0 can be reached from other machines, and anybody there could read plans and models; listen on 127.0.0.1, or set listen.allowUnprotected: true",
+    ],
+  ],
+  [
     "a login in the URL",
     "mqtt: {url: 'mqtt://me:secret@host'}\n",
     ["scissiond.yaml:1:13 mqtt.url: use mqtt://, mqtts://, ws:// or wss://, without a login"],
@@ -206,6 +213,14 @@ describe("loadDaemonConfig refuses", () => {
   it("an alias of itself, and nesting without end", async () => {
     expect(await errorsOf("a: &a [*a]\n")).toHaveLength(1);
     expect(await errorsOf("[".repeat(200_000))).not.toEqual([]);
+  });
+
+  it("files without an end, as configuration and as secret", async () => {
+    const endless = await loadDaemonConfig("/dev/zero", {});
+    expect(endless.ok ? "" : endless.errors[0]?.message).toMatch(/more than 1048576 bytes/);
+    expect(await errorsOf("mqtt: {username: u, passwordFile: /dev/zero}\n")).toEqual([
+      "scissiond.yaml:1:35 mqtt.passwordFile: cannot read the file: it has more than 65536 bytes",
+    ]);
   });
 
   it("a file that is too large, missing, a directory or not UTF-8", async () => {
@@ -284,6 +299,18 @@ describe("loadDaemonConfig accepts", () => {
     await chmod(secret, 0o644);
     const open = await accepted(yaml);
     expect(open.warnings).toMatchObject([{ line: 4, column: 17, path: "mqtt.passwordFile" }]);
+  });
+
+  it("a broker of its own that others reach without a login, with a warning", async () => {
+    const open = await accepted("mqtt: {broker: {host: 0.0.0.0}}");
+    expect(open.warnings.map(({ path }) => path)).toEqual(["mqtt.broker.host"]);
+    const closed = await accepted("mqtt: {username: u, password: p, broker: {host: 0.0.0.0}}");
+    expect(closed.warnings).toEqual([]);
+  });
+
+  it("a port beyond loopback when told so", async () => {
+    const { config } = await accepted("listen: {host: 0.0.0.0, allowUnprotected: true}");
+    expect(config.listen.host).toBe("0.0.0.0");
   });
 
   it("thresholds of one pipeline over the common ones", async () => {
