@@ -1,5 +1,6 @@
 // C0, DEL, C1, line and paragraph separators, and the marks that reorder text on a screen.
-const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+const UNPRINTABLE =
+  /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
 /**
  * Text from outside (names of tensors, an engine's message) as one harmless line: control and
