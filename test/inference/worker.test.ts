@@ -19,7 +19,9 @@ import {
   loop,
   type ModelDirectory,
   modelDirectory,
+  reshaped,
   unbound,
+  zeroAdded,
 } from "../support/small-models.js";
 
 const FOR_EVER = 2 ** 52;
@@ -233,6 +235,57 @@ describe("a model's child process: what it answers", () => {
     const bound = await open(worker, path, [{ name: "x", shape: [3, 4] }]);
     expect(bound.cutPoints[0]?.tensors[0]).toMatchObject({ shape: [3, 4], bytes: 48 });
     expect(bound.notes).toEqual([]);
+  });
+
+  it("takes values that follow from shapes alone for constants, and the chain is right", async () => {
+    const worker = await start();
+    const path = models.write("reshaped.onnx", reshaped());
+    const opened = await open(worker, path, [{ name: "x", shape: [3, 4] }]);
+    const crossing = opened.cutPoints.map((cut) => cut.tensors.map((tensor) => tensor.name));
+    expect(crossing).toEqual([["a"], ["b"], ["c"]]);
+    await worker.measure({ kind: "whole" }, ONCE);
+    const lastLayers = [...opened.cutPoints.map((cut) => cut.afterLayer), opened.layers - 1];
+    let firstLayer = 0;
+    for (const lastLayer of lastLayers) {
+      await worker.measure({ kind: "range", firstLayer, lastLayer }, ONCE);
+      firstLayer = lastLayer + 1;
+    }
+    expect(await worker.compare()).toMatchObject({ maxAbsoluteError: 0, ok: true });
+  });
+
+  it("writes the same file for the same shapes each time, another for others", async () => {
+    const path = models.write("reshaped.onnx", reshaped());
+    const extract = async (rows: number): Promise<string> => {
+      const worker = await start();
+      await open(worker, path, [{ name: "x", shape: [rows, 4] }]);
+      const range = { firstLayer: 4, lastLayer: 4 };
+      const extracted = await worker.extract(range, models.path(`tail-of-${rows}.onnx`));
+      expect(extracted.inputs.map((input) => input.name)).toEqual(["c"]);
+      return extracted.sha256;
+    };
+    const three = await extract(3);
+    expect(await extract(3)).toBe(three);
+    expect(await extract(2)).not.toBe(three);
+    const tail = await open(await start(), models.path("tail-of-3.onnx"));
+    expect(tail.inputs).toMatchObject([{ name: "c", shape: [12] }]);
+    expect(tail.outputs).toMatchObject([{ name: "y", shape: [3, 4] }]);
+  });
+
+  it("carries values that follow from shapes where they are too large to copy", async () => {
+    const MEBIBYTE = 2 ** 20;
+    const worker = await start();
+    const path = models.write("zeros.onnx", zeroAdded());
+    const crossingOf = async (rows: number): Promise<string[][]> => {
+      const inputs = [{ name: "x", shape: [rows, 4] }];
+      const opened = await worker.open({ path, inputs, maxCutTensors: 2 });
+      return opened.cutPoints.map((cut) => cut.tensors.map((tensor) => tensor.name));
+    };
+    const rows = MEBIBYTE / 16;
+    expect(await crossingOf(rows)).toEqual([["a"]]);
+    expect(await crossingOf(rows + 1)).toEqual([
+      ["x", "zeros"],
+      ["zeros", "a"],
+    ]);
   });
 
   it("names the axis that must be bound, and the remedy", async () => {

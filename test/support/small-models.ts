@@ -53,6 +53,36 @@ export function batched(): ModelParts {
   return { ...chain(), inputs: [value("x", ["batch", 4])], outputs: [value("y", ["batch", 4])] };
 }
 
+/** x → Sin → a → flat b → Cos → c → y, which takes the shape that a had; three cut points. */
+export function reshaped(): ModelParts {
+  return {
+    inputs: [value("x", ["n", 4])],
+    outputs: [value("y", ["n", 4])],
+    initializers: [integers("flat", [-1])],
+    nodes: [
+      node("Sin", ["x"], ["a"]),
+      node("Shape", ["a"], ["s"]),
+      node("Reshape", ["a", "flat"], ["b"]),
+      node("Cos", ["b"], ["c"]),
+      node("Reshape", ["c", "s"], ["y"]),
+    ],
+  };
+}
+
+/** x → Sin → a → y, to which it adds zeros of the shape of x. */
+export function zeroAdded(): ModelParts {
+  return {
+    inputs: [value("x", ["n", 4])],
+    outputs: [value("y", ["n", 4])],
+    nodes: [
+      node("Shape", ["x"], ["s"]),
+      node("ConstantOfShape", ["s"], ["zeros"]),
+      node("Sin", ["x"], ["a"]),
+      node("Add", ["a", "zeros"], ["y"]),
+    ],
+  };
+}
+
 /** Runs only when the axis "features" has length 4. */
 export function unbound(): ModelParts {
   return { ...batched(), inputs: [value("x", [1, "features"])] };
