@@ -44,8 +44,10 @@ export async function startWorkerProcess(
   options: InferenceOptions,
   deps: WorkerDeps,
 ): Promise<WorkerProcess> {
+  // Throws in a broken installation, and then there must be no directory to leave behind.
+  const program = createRequire(import.meta.url).resolve("#inference/child");
   const temporaryDirectory = await mkdtemp(join(tmpdir(), "scissiond-model-"));
-  const child = forkChild(options, temporaryDirectory);
+  const child = forkChild(program, options, temporaryDirectory);
   const waiters = new Map<number, Waiter>();
   const life = watchLife(child, { waiters, temporaryDirectory });
   const ended = new AbortController();
@@ -112,7 +114,11 @@ const DESCRIPTIONS = {
   extract: "extracting a part of the model",
 } as const satisfies Record<RequestBody["kind"], string>;
 
-function forkChild(options: InferenceOptions, temporaryDirectory: string): ChildProcess {
+function forkChild(
+  program: string,
+  options: InferenceOptions,
+  temporaryDirectory: string,
+): ChildProcess {
   const config: ChildConfig = {
     threads: options.threads,
     executionProviders: options.executionProviders,
@@ -121,8 +127,7 @@ function forkChild(options: InferenceOptions, temporaryDirectory: string): Child
     relativeTolerance: options.relativeTolerance,
     temporaryDirectory,
   };
-  const path = createRequire(import.meta.url).resolve("#inference/child");
-  return fork(path, [JSON.stringify(config)], {
+  return fork(program, [JSON.stringify(config)], {
     // Nothing is inherited: no NOTIFY_SOCKET, no secrets, no NODE_OPTIONS of the parent.
     env: { MALLOC_TRIM_THRESHOLD_: MALLOC_TRIM_THRESHOLD_BYTES, ...options.environment },
     execArgv: [],
