@@ -1,4 +1,4 @@
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { AppError, type ErrorCode, errorMessage } from "../core/index.js";
 import type { TextFile } from "../planner/index.js";
@@ -45,4 +45,14 @@ export async function readJsonFiles(directory: string): Promise<TextFile[]> {
     files.push(await readTextFile(join(directory, name), "PROFILE_INVALID"));
   }
   return files;
+}
+
+export async function writePicture(path: string, svg: string): Promise<void> {
+  try {
+    await writeFile(path, svg);
+  } catch (error) {
+    throw new AppError("USAGE", `--plot: ${path} cannot be written: ${errorMessage(error)}`, {
+      cause: error,
+    });
+  }
 }

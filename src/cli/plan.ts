@@ -4,6 +4,7 @@ import {
   costModelSchema,
   loadProfiles,
   paretoPlans,
+  planChart,
   parseLinks,
   parseNodesFile,
   parseObjective,
@@ -12,7 +13,7 @@ import {
   SCISSION_INPUT_BYTES,
 } from "../planner/index.js";
 import { decimalNumber, wholeNumber } from "./number-option.js";
-import { readJsonFiles, readTextFile } from "./plan-files.js";
+import { readJsonFiles, readTextFile, writePicture } from "./plan-files.js";
 import { planJson, planReport } from "./plan-report.js";
 import { EXIT_CODES, type Terminal } from "./terminal.js";
 
@@ -35,6 +36,7 @@ interface PlanFlags {
   deadline?: number;
   nodes?: string;
   pareto: boolean;
+  plot?: string;
   top: number;
   json: boolean;
 }
@@ -106,6 +108,7 @@ export function planCommand(terminal: Terminal): Command {
       "longest latency that is allowed",
       decimalNumber({ min: 0.000_001, max: 1e12 }),
     )
+    .option("--plot <file>", "draw the best plan as an SVG picture")
     .option("--top <k>", "how many plans to show", wholeNumber({ min: 1, max: 100_000 }), 5)
     .option("--json", "print one JSON document", false)
     .addHelpText("after", EXAMPLES)
@@ -139,6 +142,10 @@ async function plan(terminal: Terminal, flags: PlanFlags): Promise<void> {
     contradiction === undefined ? find(problem) : { plans: [], infeasible: contradiction };
   const isLatencyAlone = flags.objective === "latency" && !flags.pareto && nodesFile === undefined;
   const view = { columns: terminal.columns, withObjectives: !isLatencyAlone };
+  const [best] = answer.plans;
+  if (flags.plot !== undefined && best !== undefined) {
+    await writePicture(flags.plot, planChart(profiles.model, problem, best));
+  }
   if (flags.json) terminal.out(planJson(profiles.model, answer, view));
   else if (answer.plans.length > 0) {
     terminal.out(planReport(profiles.model, answer.plans, view));

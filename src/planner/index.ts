@@ -40,3 +40,4 @@ export {
   type NamedLayer,
 } from "./dag/layer-graph.js";
 export { type DagPartition, type DagPlan, type DagProblem, partitionDag } from "./dag/partition.js";
+export { planChart } from "./plot/plan-chart.js";

@@ -147,7 +147,7 @@ describe("partitionDag", () => {
           const graph = connectLayers(named, {
             inputs: ["in"],
             outputs: [`v${layers.length - 1}`],
-            bytes: bytes as ReadonlyMap<string, number>,
+            bytes: bytes,
           });
           const nodes = base.nodes.map((node) => ({
             ...node,
