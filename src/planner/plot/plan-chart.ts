@@ -148,8 +148,12 @@ function blockChart(problem: PlanningProblem, plan: RankedPlan): string[] {
     const y = CHART.y + CHART.height - height;
     const x = CHART.x + index * step;
     shapes.push(rect({ x, y, width: Math.max(step - gap, 0.5), height }, COLOURS[tier], label));
-    const strip = { x, y: CHART.y + CHART.height + 1, width: step, height: STRIP_HEIGHT };
-    shapes.push(rect(strip, COLOURS[tier]));
+  }
+  for (const { firstBlock, lastBlock, tier } of plan.partitions) {
+    const x = CHART.x + firstBlock * step;
+    const width = (lastBlock - firstBlock + 1) * step;
+    const y = CHART.y + CHART.height + 1;
+    shapes.push(rect({ x, y, width, height: STRIP_HEIGHT }, COLOURS[tier]));
   }
   shapes.push(...layerAxis(problem, step), ...cutMarks(plan, step));
   return shapes;
@@ -171,7 +175,7 @@ function blockTimes(problem: PlanningProblem, plan: RankedPlan): BlockTime[] {
     return {
       ms,
       tier: part?.tier ?? "device",
-      label: `${layers} on ${part?.node ?? "?"}: ${shownMs(ms)}`,
+      label: `${layers} on ${printable(part?.node ?? "?", 24)}: ${shownMs(ms)}`,
     };
   });
 }
