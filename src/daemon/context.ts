@@ -1,7 +1,7 @@
-import { addSample, type Estimate } from "../drift/index.js";
+import { addSample, type Estimate, type LinkSample, withSample } from "../drift/index.js";
 import type { LinkReport, NodeState, Profile } from "../protocol/index.js";
 
-/** A rate of 0 has no finite cost; anything slower than this counts as this slow. */
+/** Anything slower than this, but more than nothing, counts as this slow. */
 const BANDWIDTH_MBPS_MIN = 0.01;
 /** A remembered value gives way to the first sample that is measured. */
 const REMEMBERED_WEIGHT = 1e-9;
@@ -15,10 +15,12 @@ export interface LinkView {
   rttMs: number | null;
   secondsPerMegabit: number | null;
   lossPercent: number | null;
-  /** Nothing passes: planned around. */
+  /** Nothing passes at present. */
   isDown: boolean;
   /** Monotonic time of the newest sample; null for a value remembered from before a restart. */
   seenAtMs: number | null;
+  /** Since both round trip and bandwidth are known; in order of time. */
+  samples: readonly LinkSample[];
 }
 
 interface LinkState {
@@ -29,6 +31,9 @@ interface LinkState {
   lossPercent: number | null;
   isDown: boolean;
   seenAtMs: number | null;
+  /** The newest of each, as it was measured. */
+  newest: { rttMs: number | null; bandwidthMbps: number | null };
+  samples: readonly LinkSample[];
 }
 
 /** A link's smoothed values, kept over restarts. */
@@ -65,18 +70,29 @@ export class Context {
       value === undefined
         ? estimate
         : addSample(estimate, { value, atMs: time.nowMs }, time.halfLifeMs);
-    const { rttMs, bandwidthMbps, lossPercent } = report;
+    const { lossPercent } = report;
+    const isDown = lossPercent === 100 || report.bandwidthMbps === 0;
+    // An outage is a moment of its own; it says nothing about the rate while there is one.
+    const bandwidthMbps = isDown ? undefined : atLeast(report.bandwidthMbps, BANDWIDTH_MBPS_MIN);
+    const rttMs = report.rttMs ?? old?.newest.rttMs ?? null;
+    const rateMbps = bandwidthMbps ?? old?.newest.bandwidthMbps ?? null;
+    const samples = old?.samples ?? [];
+    const isKnown = rttMs !== null && (isDown || rateMbps !== null);
+    const quality = isKnown ? { rttMs, bandwidthMbps: isDown ? 0 : (rateMbps ?? 0) } : undefined;
     this.#links.set(key, {
       from: path.from,
       to: path.to,
-      rtt: sample(old?.rtt, rttMs),
+      rtt: sample(old?.rtt, report.rttMs),
       secondsPerMegabit: sample(
         old?.secondsPerMegabit,
-        bandwidthMbps === undefined ? undefined : 1 / Math.max(bandwidthMbps, BANDWIDTH_MBPS_MIN),
+        bandwidthMbps === undefined ? undefined : 1 / bandwidthMbps,
       ),
       lossPercent: lossPercent ?? old?.lossPercent ?? null,
-      isDown: lossPercent === 100 || bandwidthMbps === 0,
-      seenAtMs: time.nowMs,
+      isDown,
+      seenAtMs: Math.max(time.nowMs, old?.seenAtMs ?? Number.NEGATIVE_INFINITY),
+      newest: { rttMs, bandwidthMbps: rateMbps },
+      samples:
+        quality === undefined ? samples : withSample(samples, { atMs: time.nowMs, ...quality }),
     });
   }
 
@@ -93,6 +109,11 @@ export class Context {
         lossPercent: null,
         isDown: false,
         seenAtMs: null,
+        newest: {
+          rttMs: link.rttMs,
+          bandwidthMbps: link.secondsPerMegabit === null ? null : 1 / link.secondsPerMegabit,
+        },
+        samples: [],
       });
     }
   }
@@ -131,6 +152,7 @@ export class Context {
       lossPercent: link.lossPercent,
       isDown: link.isDown,
       seenAtMs: link.seenAtMs,
+      samples: link.samples,
     }));
   }
 
@@ -154,6 +176,10 @@ export class Context {
         profile.environment.emulatedSlowdown === node.emulatedSlowdown,
     );
   }
+}
+
+function atLeast(value: number | undefined, least: number): number | undefined {
+  return value === undefined ? undefined : Math.max(value, least);
 }
 
 function linkKey(path: { from: string; to: string }): string {

@@ -1,17 +1,17 @@
 import type { Clock, Logger } from "../core/index.js";
-import { decide } from "../drift/index.js";
-import { pricePlan, type RankedPlan } from "../planner/index.js";
+import { decidePlan, type PolicyState, startPolicy, tell, type Verdict } from "../drift/index.js";
+import type { RankedPlan } from "../planner/index.js";
 import type { Decision, PlanDocument, Trigger } from "../protocol/index.js";
 import { type StoreState, withDecision } from "../store/index.js";
-import { type Bar, type Bars, barTriggers, isBarred, rolloutTrigger } from "./bars.js";
+import { type Bar, type Bars, barTriggers, rolloutTrigger } from "./bars.js";
 import type { Context } from "./context.js";
 import { type Pipeline, type Situation, situationOf } from "./problem.js";
-import { bestPlan } from "./rank.js";
+import { isSamePlan, type Prospects, prospectsOf } from "./prospects.js";
 import type { PlanRollouts } from "./rollout.js";
-import { look, startWatch, type Watch } from "./watch.js";
-import { type Story, tell } from "./words.js";
+import { changesOf, look, startWatch, type Watch } from "./watch.js";
 
-const MS_PER_SECOND = 1_000;
+/** A plan that stays is told of at most this often: links change all the time. */
+const DECLINED_PAUSE_MS = 5_000;
 const ABORT_PAUSE_MS = 5_000;
 const ABORT_PAUSE_MS_MAX = 300_000;
 
@@ -38,10 +38,11 @@ export type PlanDraft = Omit<PlanDocument, "epoch" | "revision" | "publishedAt" 
 export interface Track {
   watch: Watch | undefined;
   problem: string | undefined;
-  publishedAtMs: number | null;
+  policy: PolicyState | undefined;
   retryAtMs: number;
-  /** A deferred decision is recorded once, not at every look. */
-  isDeferred: boolean;
+  /** Why the plan in force stayed, as it was recorded last; undefined since there was no doubt. */
+  declined: string | undefined;
+  declinedAtMs: number;
   /** In force at the last judgement. */
   bars: readonly Bar[];
   /** Rollouts in a row that came to nothing and taught nothing; each makes the next pause longer. */
@@ -54,16 +55,17 @@ export function newTrack(): Track {
   return {
     watch: undefined,
     problem: undefined,
-    publishedAtMs: null,
+    policy: undefined,
     retryAtMs: Number.NEGATIVE_INFINITY,
-    isDeferred: false,
+    declined: undefined,
+    declinedAtMs: Number.NEGATIVE_INFINITY,
     bars: [],
     abortedCount: 0,
     isAborted: false,
   };
 }
 
-/** Looks at one pipeline; where there is a reason, plans, decides and publishes. */
+/** Looks at one pipeline: plans, decides, and publishes where it is worth it. */
 export async function judge(
   pipeline: Pipeline,
   track: Track,
@@ -78,7 +80,6 @@ export async function judge(
     return;
   }
   const triggers = triggersOf({ pipeline, situation, inForce, bars, track }, deps);
-  if (triggers.length === 0) return;
   if (
     isSettling &&
     track.watch === undefined &&
@@ -123,75 +124,64 @@ interface Case {
 
 /** Plans, compares in the new context, and publishes or declines; leaves a decision record. */
 async function settle(now: Case, track: Track, deps: JudgeDeps): Promise<void> {
-  const { pipeline, situation, inForce, triggers } = now;
-  const options = pipeline.thresholds;
-  const { best, infeasible } = bestPlan(situation.problem, now.bars);
-  const current = inForce === null ? null : priceInForce(inForce, now);
-  const verdict = decide(
+  const { pipeline, situation, triggers } = now;
+  const nowMs = deps.clock.monotonicMs();
+  const prospects = prospectsOf(pipeline, now);
+  const { current, best, infeasible } = prospects;
+  const { state, verdict } = decidePlan(
+    track.policy ?? startPolicy(nowMs),
     {
-      currentLatencyMs: current?.latencyMs ?? null,
-      bestLatencyMs: best?.latencyMs ?? null,
-      isSame: current !== null && best !== null && isSamePlan(current, best),
-      sinceLastPublishMs:
-        track.publishedAtMs === null ? null : deps.clock.monotonicMs() - track.publishedAtMs,
+      nowMs,
+      current: current?.outlook ?? null,
+      best: best?.outlook ?? null,
+      isSame: current !== null && best !== null && isSamePlan(current.plan, best.plan),
+      isLasting: triggers.some(({ kind }) => kind !== "link"),
     },
-    {
-      minGainPercent: options.minGainPercent,
-      cooldownMs: options.cooldownSeconds * MS_PER_SECOND,
-    },
+    pipeline.thresholds,
   );
-  const story: Story = {
-    triggers,
-    verdict,
-    revision: inForce?.revision ?? null,
-    nextRevision: nextRevisionOf(pipeline, deps),
-    currentLatencyMs: current?.latencyMs ?? null,
-    bestLatencyMs: best?.latencyMs ?? null,
-    infeasible,
-    minGainPercent: options.minGainPercent,
-  };
+  track.policy = state;
   track.problem =
     verdict.kind === "infeasible"
       ? `pipeline ${pipeline.name}: ${infeasible ?? "no plan"}`
       : undefined;
 
-  switch (verdict.kind) {
-    case "defer":
-      if (!track.isDeferred) await record(decisionOf(now, story, deps), deps);
-      track.isDeferred = true;
-      return;
-    case "publish":
-      if (best !== null) await publish({ now, best, track }, story, deps);
-      break;
-    case "keep":
-    case "infeasible":
-      await record(decisionOf(now, story, deps), deps);
-      break;
+  if (verdict.kind === "publish" && best !== null) {
+    const told = triggers.length > 0 ? triggers : changesOf(track.watch, now, nowMs);
+    await publish({ now: { ...now, triggers: told }, best: best.plan, track }, prospects, {
+      verdict,
+      deps,
+    });
+  } else {
+    if (!isNews(verdict, { triggers, track, nowMs })) return;
+    track.declined = reasonOf(verdict);
+    track.declinedAtMs = nowMs;
+    await record(decisionOf(now, { verdict, prospects }, deps), deps);
+    if (isPassing(verdict)) return;
   }
-  track.isDeferred = false;
+  track.declined = undefined;
   track.bars = now.bars;
   track.watch = startWatch(pipeline, situation);
 }
 
-/** The plan in force at the prices of now; null where it cannot run any more. */
-function priceInForce(plan: PlanDocument, now: Case): RankedPlan | null {
-  if (plan.model.sha256 !== now.pipeline.model.sha256) return null;
-  if (isBarred(now.bars, plan.partitions)) return null;
-  const priced = pricePlan(now.situation.problem, {
-    source: plan.source,
-    partitions: plan.partitions,
-  });
-  return "infeasible" in priced ? null : priced;
+/** Whether the plan's staying is worth a record: something has changed, and it was not told just now. */
+function isNews(
+  verdict: Verdict,
+  { triggers, track, nowMs }: { triggers: readonly Trigger[]; track: Track; nowMs: number },
+): boolean {
+  if (triggers.length === 0) return false;
+  if (isPassing(verdict) && track.declined === reasonOf(verdict)) return false;
+  const isLinkAlone = triggers.every(({ kind }) => kind === "link");
+  return !isLinkAlone || nowMs - track.declinedAtMs >= DECLINED_PAUSE_MS;
 }
 
-function isSamePlan(one: RankedPlan, other: RankedPlan): boolean {
-  return (
-    one.partitions.length === other.partitions.length &&
-    one.partitions.every((partition, index) => {
-      const twin = other.partitions[index];
-      return partition.node === twin?.node && partition.lastLayer === twin.lastLayer;
-    })
-  );
+function reasonOf(verdict: Verdict): string {
+  return verdict.kind === "keep" ? verdict.because : verdict.kind;
+}
+
+/** Time alone may change this verdict, so what led to it is not done with. */
+function isPassing(verdict: Verdict): boolean {
+  if (verdict.kind === "defer") return true;
+  return verdict.kind === "keep" && ["unproven", "holding"].includes(verdict.because);
 }
 
 /** One more than the highest ever given, also where that plan was withdrawn. */
@@ -203,12 +193,12 @@ function nextRevisionOf(pipeline: Pipeline, deps: JudgeDeps): number {
 /** Has the best plan brought into force; the decision is recorded when it is. */
 async function publish(
   { now, best, track }: { now: Case; best: RankedPlan; track: Track },
-  story: Story,
-  deps: JudgeDeps,
+  prospects: Prospects,
+  { verdict, deps }: { verdict: Verdict; deps: JudgeDeps },
 ): Promise<void> {
   const draft = await deps.draft(now.pipeline, best);
-  const revision = story.nextRevision;
-  const decision = { ...decisionOf(now, story, deps), revision };
+  const revision = nextRevisionOf(now.pipeline, deps);
+  const decision = { ...decisionOf(now, { verdict, prospects }, deps), revision };
   track.isAborted = false;
   await deps.rollouts.publish({
     plan: {
@@ -221,7 +211,8 @@ async function publish(
     decision,
     mayReturn: true,
     onInForce() {
-      track.publishedAtMs = deps.clock.monotonicMs();
+      const nowMs = deps.clock.monotonicMs();
+      track.policy = startPolicy(nowMs, nowMs);
       track.abortedCount = 0;
     },
     onAborted(isBarred) {
@@ -239,18 +230,33 @@ async function record(decision: Decision, deps: JudgeDeps): Promise<void> {
   deps.onDecision(decision);
 }
 
-function decisionOf(now: Case, story: Story, deps: JudgeDeps): Decision {
-  const { verdict } = story;
+function decisionOf(
+  now: Case,
+  { verdict, prospects }: { verdict: Verdict; prospects: Prospects },
+  deps: JudgeDeps,
+): Decision {
+  const { pipeline, triggers, inForce } = now;
+  const told = {
+    triggers,
+    revision: inForce?.revision ?? null,
+    currentLatencyMs: prospects.current?.outlook.expectedMs ?? null,
+    bestLatencyMs: prospects.best?.outlook.expectedMs ?? null,
+  };
+  const summary = tell({
+    ...told,
+    verdict,
+    nextRevision: nextRevisionOf(pipeline, deps),
+    infeasible: prospects.infeasible,
+    options: pipeline.thresholds,
+  });
   return {
+    ...told,
     at: deps.clock.nowMs(),
-    pipeline: now.pipeline.name,
-    triggers: now.triggers,
+    pipeline: pipeline.name,
+    triggers: [...triggers],
     verdict: VERDICTS[verdict.kind],
-    currentLatencyMs: story.currentLatencyMs,
-    bestLatencyMs: story.bestLatencyMs,
     gainPercent: verdict.kind === "infeasible" ? null : verdict.gainPercent,
-    revision: story.revision,
-    summary: tell(story),
+    summary,
   };
 }
 

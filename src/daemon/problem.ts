@@ -64,8 +64,14 @@ export function situationOf(pipeline: Pipeline, context: Context): Situation | {
   };
 }
 
+/**
+ * At its usual quality, also during an outage that may be a short one: what outages cost is judged by
+ * the moments themselves. Not at all where nothing has passed for as long as anybody remembers.
+ */
 function usableLink(link: LinkView): PlanningProblem["links"] {
-  if (link.isDown || link.rttMs === null || link.secondsPerMegabit === null) return [];
+  if (link.rttMs === null || link.secondsPerMegabit === null) return [];
+  const isUsual = link.samples.some((sample) => sample.bandwidthMbps > 0);
+  if (link.isDown && !isUsual) return [];
   return [
     {
       from: link.from,

@@ -9,6 +9,7 @@ import type { Trigger } from "../protocol/index.js";
 import type { Pipeline, Situation } from "./problem.js";
 
 const MS_PER_SECOND = 1_000;
+const CHANGES_TOLD_MAX = 2;
 
 /** A number that drift is judged by. */
 interface Metric {
@@ -65,7 +66,9 @@ export function look(
     }
     const { state, verdict } = observe(known, { value: metric.value, nowMs }, metric.limits);
     deviations.set(metric.id, state);
-    if (verdict.kind === "drifted") triggers.push(metricTrigger(metric, verdict.before));
+    if (verdict.kind === "drifted") {
+      triggers.push(metricTrigger(metric, verdict.before, verdict.heldMs));
+    }
   }
   for (const id of watch.deviations.keys()) {
     if (!deviations.has(id) && isLinkBetween(id, presenceOf(situation))) {
@@ -73,6 +76,24 @@ export function look(
     }
   }
   return { watch: { ...watch, deviations }, triggers };
+}
+
+/** What has changed most since the plan was judged, thresholds aside: why another plan is better now. */
+export function changesOf(
+  watch: Watch | undefined,
+  { pipeline, situation }: { pipeline: Pipeline; situation: Situation },
+  nowMs: number,
+): Trigger[] {
+  const changes = metricsOf(situation, pipeline.thresholds).flatMap((metric) => {
+    const deviation = watch?.deviations.get(metric.id);
+    if (deviation === undefined || deviation.baseline === metric.value) return [];
+    const { baseline, sinceMs } = deviation;
+    const size = Math.abs(Math.log((metric.value + 1e-9) / (baseline + 1e-9)));
+    const heldMs = sinceMs === null ? 0 : nowMs - sinceMs;
+    return [{ size, trigger: metricTrigger(metric, baseline, heldMs) }];
+  });
+  const largest = changes.sort((a, b) => b.size - a.size).slice(0, CHANGES_TOLD_MAX);
+  return largest.map(({ trigger }) => trigger);
 }
 
 function metricsOf(situation: Situation, options: DriftOptions): Metric[] {
@@ -134,8 +155,10 @@ function isLinkBetween(id: string, presence: ReadonlySet<string>): boolean {
   return path?.split(" → ").every((name) => presence.has(name)) ?? false;
 }
 
-function metricTrigger(metric: Metric, before: number | null): Trigger {
+function metricTrigger(metric: Metric, before: number | null, heldMs = 0): Trigger {
+  const heldSeconds = Math.round(heldMs / MS_PER_SECOND);
   return {
+    ...(heldSeconds > 0 ? { heldSeconds } : {}),
     kind: metric.kind,
     subject: metric.subject,
     before: before === null ? null : metric.shown(before),

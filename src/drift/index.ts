@@ -1,4 +1,3 @@
-export { type Choice, type ChoiceVerdict, decide } from "./decision.js";
 export {
   type Deviation,
   type DeviationLimits,
@@ -18,8 +17,8 @@ export {
   outlookOf,
 } from "./moments.js";
 export {
-  type Choice as PlanChoice,
-  decide as decidePlan,
+  type Choice,
+  decidePlan,
   type KeepReason,
   type PolicyOptions,
   type PolicyState,
@@ -28,3 +27,4 @@ export {
   type Verdict,
 } from "./policy.js";
 export { type Story, tell, tellTrigger } from "./words.js";
+export { type LinkHistory, type LinkSample, momentsOf, withSample } from "./history.js";

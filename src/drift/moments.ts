@@ -48,19 +48,21 @@ export interface Outlook {
  * The expected latency over recent moments: the newest one has its fixed share, and all of them,
  * weighted by 2^(−age / half-life), make up the rest. The mean of latencies is what a plan costs; the
  * latency at the mean rate is not, as real links have heavy tails (DESIGN, section 8).
- * `samples` are in order of time and not empty.
+ * `samples` are in order of time. Null where the newest is infinite: the plan cannot run. Times at
+ * which it could not run say nothing about what it takes when it can, so they are left out.
  */
 export function outlookOf(
   samples: readonly { atMs: number; latencyMs: number }[],
   weighing: { smoothingHalfLifeSeconds: number; newestSamplePercent: number },
 ): Outlook | null {
   const newest = samples.at(-1);
-  if (newest === undefined) return null;
+  if (newest === undefined || !Number.isFinite(newest.latencyMs)) return null;
   const halfLifeMs = weighing.smoothingHalfLifeSeconds * 1_000;
   let weights = 0;
   // Around the newest value, so that constant input stays exactly constant.
   let excess = 0;
   for (const { atMs, latencyMs } of samples) {
+    if (!Number.isFinite(latencyMs)) continue;
     const weight = 2 ** ((atMs - newest.atMs) / halfLifeMs);
     weights += weight;
     if (latencyMs !== newest.latencyMs) excess += weight * (latencyMs - newest.latencyMs);

@@ -90,7 +90,7 @@ export const driftOptionsSchema = z.strictObject({
     .number()
     .positive()
     .max(86_400)
-    .default(5)
+    .default(8)
     .describe(
       "How long a change is expected to last: a switch must pay for itself within this time, at one request a second.",
     ),
@@ -106,7 +106,7 @@ export const driftOptionsSchema = z.strictObject({
     .number()
     .min(0)
     .max(100)
-    .default(3)
+    .default(5)
     .describe("Losses by staying that are below this share of the latency do not add up."),
 });
 export type DriftOptions = z.infer<typeof driftOptionsSchema>;

@@ -23,10 +23,13 @@ export interface Choice {
   best: Outlook | null;
   /** The best plan is the one in force. */
   isSame: boolean;
+  /** What changed is no link, which fluctuates, but nodes, profiles or constraints: it needs no proof. */
+  isLasting: boolean;
 }
 
 /** Why a plan stays in force although another one is better or seems so. */
 export type KeepReason =
+  /** Nothing is better. */
   | "same"
   | "gainTooSmall"
   /** The gain would not pay for the switch before the context is expected to change again. */
@@ -65,7 +68,7 @@ export function startPolicy(nowMs: number, publishedAtMs: number | null = null):
  * whole cost, the switch was worth it whatever comes (the ski-rental rule), so small gains that last
  * are taken too.
  */
-export function decide(
+export function decidePlan(
   state: PolicyState,
   choice: Choice,
   options: PolicyOptions,
@@ -80,7 +83,7 @@ export function decide(
   }
   const regretMs = regretOf(state, { nowMs, current, best }, options);
   const gainPercent = gainPercentOf(current, best);
-  const because = objection({ current, best, isSame: choice.isSame, regretMs }, options);
+  const because = objection({ ...choice, current, best, regretMs }, options);
   const worthSinceMs = because === null ? (state.worthSinceMs ?? nowMs) : null;
   const looked: PolicyState = { ...state, lookedAtMs: nowMs, regretMs, worthSinceMs };
   if (worthSinceMs === null) {
@@ -119,15 +122,15 @@ function regretOf(
 
 /** What speaks against the switch, if anything does. */
 function objection(
-  now: { current: Outlook; best: Outlook; isSame: boolean; regretMs: number },
+  now: Choice & { current: Outlook; best: Outlook; regretMs: number },
   options: PolicyOptions,
 ): KeepReason | null {
-  const { current, best, isSame, regretMs } = now;
+  const { current, best, isSame, isLasting, regretMs } = now;
   if (isSame) return "same";
   const gainMs = current.expectedMs - best.expectedMs;
   if (gainMs <= 0 || gainPercentOf(current, best) < options.minGainPercent) return "gainTooSmall";
   const costMs = switchCostMsOf(current, options);
-  if (regretMs >= costMs) return null;
+  if (isLasting || regretMs >= costMs) return null;
   if (gainMs * options.regimeSeconds < costMs) return "notWorthIt";
   return regretMs < (costMs * options.regretPercent) / 100 ? "unproven" : null;
 }

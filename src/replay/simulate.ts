@@ -174,7 +174,7 @@ function adapt(
     );
     const [of, ofBest] = [outlooks[current] ?? null, outlooks[best] ?? null];
     const choice = { nowMs: second * MS_PER_SECOND, current: of, best: ofBest };
-    const decided = decidePlan(state, { ...choice, isSame: best === current }, options.policy);
+    const decided = decidePlan(state, { ...choice, isSame: best === current, isLasting: false }, options.policy);
     state = decided.state;
     const [planNow, planBest] = [plans[current], plans[best]];
     if (planNow !== undefined && planBest !== undefined && of !== null && ofBest !== null) {

@@ -4,7 +4,6 @@ import {
   addSample,
   type Deviation,
   type DriftVerdict,
-  decide,
   type Estimate,
   observe,
   startDeviation,
@@ -108,45 +107,5 @@ describe("addSample", () => {
   it("weighs a sample of one half-life ago half", () => {
     const old = addSample(undefined, { value: 10, atMs: 0 }, 1_000);
     expect(addSample(old, { value: 40, atMs: 1_000 }, 1_000).mean).toBeCloseTo(30, 12);
-  });
-});
-
-describe("decide", () => {
-  const limits = { minGainPercent: 5, cooldownMs: 1_000 };
-  const choice = {
-    currentLatencyMs: 100,
-    bestLatencyMs: 50,
-    isSame: false,
-    sinceLastPublishMs: 5_000,
-  };
-
-  it.each([
-    ["a clear gain", {}, { kind: "publish", gainPercent: 50 }],
-    ["no plan yet", { currentLatencyMs: null }, { kind: "publish", gainPercent: null }],
-    [
-      "a plan that cannot run, during the cooldown",
-      { currentLatencyMs: null, bestLatencyMs: 900, sinceLastPublishMs: 0 },
-      { kind: "publish", gainPercent: null },
-    ],
-    ["nothing feasible", { bestLatencyMs: null }, { kind: "infeasible" }],
-    [
-      "a small gain",
-      { bestLatencyMs: 96 },
-      { kind: "keep", gainPercent: 4, because: "gainTooSmall" },
-    ],
-    [
-      "the same plan",
-      { bestLatencyMs: 100, isSame: true },
-      { kind: "keep", gainPercent: 0, because: "same" },
-    ],
-    ["the cooldown", { sinceLastPublishMs: 400 }, { kind: "defer", gainPercent: 50, waitMs: 600 }],
-    ["never published", { sinceLastPublishMs: null }, { kind: "publish", gainPercent: 50 }],
-  ] as const)("%s", (_name, change, verdict) => {
-    expect(decide({ ...choice, ...change }, limits)).toEqual(verdict);
-  });
-
-  it("never publishes a plan without a gain, even when no gain is asked for", () => {
-    const verdict = decide({ ...choice, bestLatencyMs: 100 }, { ...limits, minGainPercent: 0 });
-    expect(verdict.kind).toBe("keep");
   });
 });

@@ -1,0 +1,63 @@
+import { linkKey, type LinkQuality, type Moment, MOMENTS_MAX } from "./moments.js";
+
+/** Samples closer than this are one: a flood must not push out what was known before it. */
+const SPACING_MS = 250;
+
+/** What was measured of one direction of a link; in order of time. */
+export interface LinkHistory {
+  from: string;
+  to: string;
+  samples: readonly LinkSample[];
+}
+
+export interface LinkSample extends LinkQuality {
+  /** Monotonic. */
+  atMs: number;
+}
+
+/**
+ * With one more sample, in its place by time; at most `MOMENTS_MAX`, the newest. Of samples that are
+ * close together the newest stays, so that a flood of them costs neither memory nor the memory of
+ * what was before.
+ */
+export function withSample(
+  samples: readonly LinkSample[],
+  sample: LinkSample,
+): readonly LinkSample[] {
+  const later = samples.findIndex(({ atMs }) => atMs > sample.atMs);
+  const place = later === -1 ? samples.length : later;
+  const all = [...samples.slice(0, place), sample, ...samples.slice(place)];
+  return thinned(all).slice(-MOMENTS_MAX);
+}
+
+/**
+ * The moments at which something new was known of these links, the last one being now. Each holds the
+ * newest sample of every link; what was not measured yet is taken as it was measured first.
+ */
+export function momentsOf(links: readonly LinkHistory[]): Moment[] {
+  const times = new Set(links.flatMap(({ samples }) => samples.map(({ atMs }) => atMs)));
+  const moments = thinned([...times].sort((a, b) => a - b).map((atMs) => ({ atMs })));
+  return moments.slice(-MOMENTS_MAX).map(({ atMs }) => ({
+    atMs,
+    links: new Map(
+      links.flatMap((link): [string, LinkQuality][] => {
+        const known = link.samples.findLast((sample) => sample.atMs <= atMs) ?? link.samples[0];
+        return known === undefined ? [] : [[linkKey(link), known]];
+      }),
+    ),
+  }));
+}
+
+/** Items in order of time, without those that are close to the one before and not the newest. */
+function thinned<Item extends { atMs: number }>(items: readonly Item[]): Item[] {
+  const kept: Item[] = [];
+  for (const item of items) {
+    const last = kept.at(-1);
+    const before = kept.at(-2);
+    if (last !== undefined && before !== undefined && last.atMs - before.atMs < SPACING_MS) {
+      kept.pop();
+    }
+    kept.push(item);
+  }
+  return kept;
+}
