@@ -51,7 +51,7 @@ export const constraintsSchema = z.strictObject({
   rawInputStaysOn: z
     .literal("device")
     .optional()
-    .describe("`device`: the first block runs on the device, so the raw input never leaves it."),
+    .describe("`device`: whatever reads the raw input runs on the device, so it never leaves it."),
   minBlocksOnDevice: z
     .number()
     .int()

@@ -33,6 +33,8 @@ export interface PlanningBlock {
   outputBytes: number;
   /** Bytes of the constants that the block needs in memory; unknown counts as 0. */
   weightBytes?: number;
+  /** Whether an input of the model is among what crosses the cut behind the block. */
+  carriesInput?: boolean;
 }
 
 /** Everything a plan depends on, at one moment. */

@@ -89,7 +89,12 @@ export function tierLookup(problem: PlanningProblem): (node: string) => Tier {
 }
 
 function sourceBlocksOf({ constraints, blocks }: PlanningProblem): number {
-  const atLeast = constraints.rawInputStaysOn === "device" ? 1 : 0;
+  let atLeast = 0;
+  if (constraints.rawInputStaysOn === "device") {
+    // Up to the first cut that no raw input crosses.
+    const last = blocks.findIndex((block) => block.carriesInput !== true);
+    atLeast = last === -1 ? blocks.length : last + 1;
+  }
   return Math.min(blocks.length, Math.max(atLeast, constraints.minBlocksOnDevice));
 }
 

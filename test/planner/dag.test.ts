@@ -78,7 +78,14 @@ function problemArbitrary(layers: { min: number; max: number }): fc.Arbitrary<Da
         sources: fc.constant(["cam"]),
         costModel: fc.record({ rttFactor: fc.constantFrom(1, 0.5, 0), returnResult: fc.boolean() }),
         constraints: fc
-          .constantFrom({}, {}, {}, { edge: { use: "must" } }, { device: { use: "must" } })
+          .constantFrom(
+            {},
+            {},
+            {},
+            { edge: { use: "must" } },
+            { device: { use: "must" } },
+            { rawInputStaysOn: "device" },
+          )
           .map((value) => constraintsSchema.parse(value)),
       });
     });

@@ -36,6 +36,11 @@ export function latencyOf(
   if (TIERS.some((tier) => mustUse(problem, tier) && !used.some((node) => node.tier === tier))) {
     return Infinity;
   }
+  const mustStay = problem.constraints.rawInputStaysOn === "device";
+  const readers = graph.tensors.flatMap(({ producer, consumers }) =>
+    producer === null ? consumers : [],
+  );
+  if (mustStay && [0, ...readers].some((layer) => nodes[layer]!.name !== source)) return Infinity;
   const stageOf = (layer: number): number => used.indexOf(nodes[layer]!);
   const chain = used[0]?.name === source ? [source] : [source, used[0]!.name];
   const offset = chain.length - 1;

@@ -145,7 +145,7 @@ function isAllowed(problem: PlanningProblem, candidate: Candidate): boolean {
       : problem.paths.some((path) => mayTake(problem, path, candidate));
   const held = Math.max(
     constraints.minBlocksOnDevice,
-    constraints.rawInputStaysOn === "device" ? 1 : 0,
+    constraints.rawInputStaysOn === "device" ? inputBlocks(problem) : 0,
   );
   return (
     order &&
@@ -159,6 +159,13 @@ function isAllowed(problem: PlanningProblem, candidate: Candidate): boolean {
       placementAllows(problem, candidate, { ...limits, covers: (name) => name === limits.node }),
     )
   );
+}
+
+/** Blocks up to the first cut that the raw input does not cross. */
+function inputBlocks({ blocks }: PlanningProblem): number {
+  let count = 1;
+  while (count < blocks.length && blocks[count - 1]!.carriesInput === true) count += 1;
+  return count;
 }
 
 function fits(problem: PlanningProblem, candidate: Candidate, node: PlanningNode): boolean {

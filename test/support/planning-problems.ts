@@ -98,7 +98,12 @@ const OBJECTIVES: fc.Arbitrary<Objective> = fc.oneof(
 export function problemArbitrary(options: { paths: boolean }): fc.Arbitrary<PlanningProblem> {
   return fc
     .array(
-      fc.record({ layers: fc.integer({ min: 1, max: 3 }), outputBytes: SMALL, weightBytes: SMALL }),
+      fc.record({
+        layers: fc.integer({ min: 1, max: 3 }),
+        outputBytes: SMALL,
+        weightBytes: SMALL,
+        carriesInput: fc.boolean(),
+      }),
       {
         minLength: 1,
         maxLength: 4,

@@ -52,6 +52,7 @@ export function partitionDag(problem: DagProblem): DagPlan | null {
   const rules = compileRules(planning);
   if (rules.contradictions.length > 0) return null;
   const field = buildField(planning, rules);
+  if (problem.constraints.rawInputStaysOn === "device") keepInput(field, graph);
   const pricing = new ChainPricing(problem, field);
   let best: { chain: Chain; stages: Uint8Array; cost: number } | undefined;
   for (const chain of chainsOf(field)) {
@@ -72,6 +73,17 @@ function asPlanningProblem({ graph, ...problem }: DagProblem): PlanningProblem {
     inputBytes: 0,
     topK: 1,
   };
+}
+
+/** Leaves whatever reads an input of the model to the source. */
+function keepInput({ routes, mayRun }: Field, { tensors }: LayerGraph): void {
+  const readers = tensors
+    .filter(({ producer }) => producer === null)
+    .flatMap((one) => one.consumers);
+  for (const { index, node, source } of routes.stops) {
+    if (node.name !== source)
+      for (const reader of readers) mayRun[index]?.fill(0, reader, reader + 1);
+  }
 }
 
 function refuseCoupled(problem: PlanningProblem): void {
