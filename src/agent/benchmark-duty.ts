@@ -83,6 +83,10 @@ async function measure(
       { ...options.benchmark, maxCutTensors: command.maxCutTensors },
       { log: deps.log, clock: deps.clock, signal },
     );
+    if (!profile.equality.ok) {
+      const text = "the blocks, chained, compute something else than the model";
+      throw new AppError("MODEL_NOT_EQUAL", text);
+    }
     deps.onProfile(profile);
     return { measuredAt: profile.measuredAt, wholeMs: profile.wholeMs };
   } catch (cause) {

@@ -5,6 +5,7 @@ import {
   startProbeServer,
   type Telemetry,
 } from "../telemetry/index.js";
+import { notEqual } from "./measure.js";
 import { type Running, takeProfile, wake } from "./running.js";
 
 /** Starts the broker where none is configured, the MQTT client, and this node's own link probes. */
@@ -37,7 +38,9 @@ export async function startHearing(running: Running): Promise<Telemetry> {
           parts.reconciler?.request();
         },
         onProfile: (profile) => {
-          if (profile.node.name !== running.self.node) void takeProfile(running, profile);
+          if (profile.node.name === running.self.node) return;
+          if (profile.equality.ok) void takeProfile(running, profile);
+          else log.error({ problem: notEqual(profile) }, "profile refused");
         },
         onConnection: (connected) => running.metrics.mqttConnected(connected),
       },

@@ -1,6 +1,6 @@
 import { benchmarkModel } from "../benchmark/index.js";
 import type { DaemonConfig } from "../config/index.js";
-import type { Clock, Logger } from "../core/index.js";
+import { AppError, type Clock, type Logger } from "../core/index.js";
 import type { NodeState, Profile } from "../protocol/index.js";
 import type { Telemetry } from "../telemetry/index.js";
 import type { BenchmarkJob } from "./benchmarks.js";
@@ -46,8 +46,17 @@ async function measureHere(
     { ...benchmark, maxCutTensors: model.maxCutTensors ?? benchmark.maxCutTensors },
     { log: deps.log, clock: deps.clock, signal },
   );
+  if (!profile.equality.ok) {
+    throw new AppError("MODEL_NOT_EQUAL", notEqual(profile));
+  }
   await deps.onProfile(profile);
   deps.telemetry.publishProfile(profile);
+}
+
+/** Why a profile must not be planned with: its blocks, chained, are another model. */
+export function notEqual(profile: Profile): string {
+  const { maxRelativeError } = profile.equality;
+  return `on ${profile.node.name} the blocks of ${profile.model.name}, chained, compute something else than the model (relative error ${maxRelativeError.toPrecision(2)})`;
 }
 
 async function measureThere(
