@@ -50,6 +50,7 @@ async function start(config: DaemonConfig, log: Logger): Promise<Service<DaemonC
     summary: `serving on port ${daemon.port}, broker ${daemon.broker}`,
     isProgressing: () => daemon.isProgressing(),
     reload: (next) => daemon.reload(next),
+    refuse: () => daemon.refuse(),
     stop: () => daemon.stop(),
   };
 }

@@ -12,6 +12,8 @@ export interface Service<Config> {
   isProgressing?(): boolean;
   /** Absent where the program takes a new configuration only by a restart. */
   reload?(config: Config): Promise<void>;
+  /** The new configuration has errors and is not taken. */
+  refuse?(): void;
   stop(): Promise<void>;
 }
 
@@ -60,6 +62,7 @@ async function reload<Config>(
   const loaded = await kind.load();
   warn(log, loaded.warnings);
   if (!loaded.ok) {
+    service.refuse?.();
     const errors = loaded.errors.map(formatProblem);
     log.error({ errors }, "the new configuration has errors; the old one stays in force");
     return `${service.summary}; the new configuration has errors, the old one stays in force`;

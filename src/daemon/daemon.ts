@@ -11,6 +11,7 @@ import { reload } from "./reload.js";
 import type { DaemonDeps } from "./deps.js";
 import { currentStatus, type Running } from "./running.js";
 import { servePlans } from "./serve.js";
+import { watchedStore } from "./watched-store.js";
 
 const STEP_TIMEOUT_MS = 10_000;
 
@@ -24,6 +25,8 @@ export interface Daemon {
   isProgressing(): boolean;
   /** Takes a new configuration live. Rejects, and changes nothing, when a part of it fails. */
   reload(config: DaemonConfig): Promise<void>;
+  /** A new configuration has errors and was not taken: nothing changes but the metrics. */
+  refuse(): void;
   /** Idempotent. */
   stop(): Promise<void>;
 }
@@ -46,6 +49,7 @@ export async function startDaemon(config: DaemonConfig, deps: DaemonDeps): Promi
       startedMs: deps.clock.monotonicMs(),
       storeProblem: undefined,
     };
+    running.store = watchedStore(running.store, running);
     running.metrics.configLoaded({ ok: true, at: deps.clock.nowMs() });
     const publisher = await servePlans(running);
     startPlanning(running);
@@ -57,6 +61,7 @@ export async function startDaemon(config: DaemonConfig, deps: DaemonDeps): Promi
       status: () => currentStatus(running),
       isProgressing: () => running.parts.reconciler?.isProgressing() ?? true,
       reload: (next) => reload(running, next),
+      refuse: () => running.metrics.configLoaded({ ok: false, at: deps.clock.nowMs() }),
       stop: () => teardown.run(),
     };
   } catch (cause) {

@@ -5,6 +5,7 @@ export function refreshGauges({ metrics, context, parts, clock, desired }: Runni
   metrics.nodesOnline(context.nodes().filter(({ status }) => status === "online").length);
   metrics.subscribers(parts.publisher?.subscribers() ?? 0);
   metrics.mqttConnected(parts.telemetry?.connected ?? false);
+  if (parts.telemetry !== undefined) metrics.messagesRejected("mqtt", parts.telemetry.counters());
 
   const staleMs = desired.config.thresholds.staleSeconds * 1_000;
   for (const link of context.links()) {

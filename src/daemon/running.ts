@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { errorMessage, type Teardown } from "../core/index.js";
+import type { Teardown } from "../core/index.js";
 import type { Metrics } from "../metrics/index.js";
 import type { PlanDocument, Profile, Status } from "../protocol/index.js";
 import type { Publisher } from "../publisher/index.js";
@@ -84,9 +84,7 @@ export async function takeProfile(running: Running, profile: Profile): Promise<v
 export async function keep(running: Running, written: Promise<void>): Promise<void> {
   try {
     await written;
-    running.storeProblem = undefined;
   } catch (error) {
-    running.storeProblem = errorMessage(error);
     running.log.error({ err: error }, "state not written");
   }
 }

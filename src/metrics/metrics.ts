@@ -29,8 +29,8 @@ export interface Metrics {
   nodesOnline(count: number): void;
   subscribers(count: number): void;
   publisherEvent(event: PublisherEventCount): void;
-  /** A message from outside that was dropped. */
-  messageRejected(source: "mqtt" | "stream" | "http", cause: string): void;
+  /** Messages from outside that were dropped since the start, by cause. */
+  messagesRejected(source: "mqtt", totals: Readonly<Record<string, number>>): void;
   mqttConnected(connected: boolean): void;
   storeWritten(write: { result: "ok" | "failed"; durationMs: number; at: number }): void;
   configLoaded(load: { ok: boolean; at: number }): void;
@@ -137,7 +137,7 @@ function contextMetrics(registry: Registry): ContextMetrics {
 
 function streamMetrics(
   registry: Registry,
-): Pick<Metrics, "subscribers" | "publisherEvent" | "messageRejected"> {
+): Pick<Metrics, "subscribers" | "publisherEvent" | "messagesRejected"> {
   const make = instruments(registry);
   const clients = make.gauge("scission_stream_subscribers", "Connected subscribers.");
   const frames = make.counter("scission_stream_frames_total", "Frames sent.", ["type"]);
@@ -177,7 +177,12 @@ function streamMetrics(
           break;
       }
     },
-    messageRejected: (source, cause) => rejected.labels(source, cause).inc(),
+    messagesRejected(source, totals) {
+      rejected.reset();
+      for (const [cause, total] of Object.entries(totals)) {
+        rejected.labels(source, cause).inc(total);
+      }
+    },
   };
 }
 

@@ -62,6 +62,8 @@ describe("scissiond run", () => {
     await until(async () => (await readyCount()) === 3);
     expect((await messages()).at(-1)).toContain("the old one stays in force");
     expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200);
+    const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+    expect(metrics).toContain("\nscission_config_last_reload_successful 0\n");
     expect(running.output()).toContain('did you mean \\"port\\"?');
 
     running.signal("SIGTERM");

@@ -1,3 +1,4 @@
+import { connectAsync } from "mqtt";
 import { afterEach, describe, expect, it } from "vitest";
 import { subscribe } from "../../src/client/index.js";
 import type { Daemon } from "../../src/daemon/index.js";
@@ -75,6 +76,21 @@ describe("the daemon", () => {
     await until(() => received[0]?.revision === last.revision);
     stop.abort();
     await following;
+  });
+
+  it("counts in its metrics what it writes and what it drops", async () => {
+    const { daemon, site } = await start();
+    site.setLinks(GOOD);
+    await awaitTiers(daemon, "cloud");
+    const stranger = await connectAsync(daemon.broker);
+    cleanup.push(() => stranger.endAsync());
+    await stranger.publishAsync("scission/v1/test-site/links/cam-1/edge-1", "junk");
+    const metrics = async (): Promise<string> =>
+      (await fetch(`http://127.0.0.1:${daemon.port}/metrics`)).text();
+    await until(async () =>
+      /_rejected_total\{source="mqtt",cause="[a-z-]+"\} [1-9]/.test(await metrics()),
+    );
+    expect(await metrics()).toMatch(/_store_write_duration_seconds_count\{result="ok"\} [1-9]/);
   });
 
   it("serves the last plan at once after a restart, before it hears of anybody", async () => {

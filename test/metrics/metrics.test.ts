@@ -50,7 +50,7 @@ describe("metrics", () => {
     first.publisherEvent({ kind: "answer", result: "reject" });
     first.publisherEvent({ kind: "connection-refused", cause: "origin" });
     first.publisherEvent({ kind: "connection-closed", cause: "too-slow" });
-    first.messageRejected("mqtt", "schema");
+    first.messagesRejected("mqtt", { malformed: 2, rate: 0 });
     const lines = (await first.render()).split("\n");
     for (const line of [
       'scission_decisions_total{pipeline="camera",verdict="kept"} 2',
@@ -58,7 +58,7 @@ describe("metrics", () => {
       'scission_stream_answers_total{result="reject"} 1',
       'scission_stream_refused_total{cause="origin"} 1',
       'scission_stream_closed_total{cause="too-slow"} 1',
-      'scission_messages_rejected_total{source="mqtt",cause="schema"} 1',
+      'scission_messages_rejected_total{source="mqtt",cause="malformed"} 2',
     ]) {
       expect(lines).toContain(line);
     }
