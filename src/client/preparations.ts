@@ -17,6 +17,7 @@ export interface RuntimeHooks {
 interface Preparation {
   readonly plan: PlanDocument;
   readonly stop: AbortController;
+  isReady: boolean;
 }
 
 const REASON_CHARACTERS_MAX = 1_000;
@@ -34,11 +35,12 @@ export class Preparations {
   begin(plan: PlanDocument, nonce: string, send: (message: ClientMessage) => void): void {
     const older = this.#byPipeline.get(plan.pipeline);
     if (older !== undefined) this.#giveUp(older);
-    const preparation: Preparation = { plan, stop: new AbortController() };
+    const preparation: Preparation = { plan, stop: new AbortController(), isReady: false };
     this.#byPipeline.set(plan.pipeline, preparation);
     void this.#run(preparation).then((failure) => {
       if (preparation.stop.signal.aborted) return;
       if (failure === undefined) {
+        preparation.isReady = true;
         send({ type: "ready", nonce });
         return;
       }
@@ -69,13 +71,25 @@ export class Preparations {
     if (preparation?.plan.revision === revision) this.#giveUp(preparation);
   }
 
-  /** A snapshot came: what was prepared on an earlier connection is either in force now, or never. */
+  /**
+   * A new connection: what is loaded is kept until the daemon says what becomes of it; what is still
+   * being loaded is given up, as its answer would come too late. Returns what is kept, of this epoch.
+   */
+  reconnect(epoch: string | undefined): Record<string, number> {
+    for (const preparation of this.#byPipeline.values()) {
+      const isKept = preparation.isReady && preparation.plan.epoch === epoch;
+      if (!isKept) this.#giveUp(preparation);
+    }
+    return Object.fromEntries(
+      [...this.#byPipeline].map(([name, { plan }]) => [name, plan.revision]),
+    );
+  }
+
+  /** A snapshot came: a plan in it that was prepared is prepared no longer, but in force. */
   reconcile(epoch: string, revisions: Readonly<Record<string, number>>): void {
     for (const [pipeline, preparation] of this.#byPipeline) {
-      const isInForce =
-        preparation.plan.epoch === epoch && preparation.plan.revision === revisions[pipeline];
-      if (isInForce) this.#byPipeline.delete(pipeline);
-      else this.#giveUp(preparation);
+      if (preparation.plan.epoch !== epoch) this.#giveUp(preparation);
+      else if (preparation.plan.revision === revisions[pipeline]) this.#byPipeline.delete(pipeline);
     }
   }
 
@@ -84,7 +98,10 @@ export class Preparations {
     for (const { stop } of this.#byPipeline.values()) stop.abort();
   }
 
+  /** This plan is in force everywhere: nothing older is needed. */
   retire(plan: PlanDocument): void {
+    const older = this.#byPipeline.get(plan.pipeline);
+    if (older !== undefined && older.plan.revision < plan.revision) this.#giveUp(older);
     this.#hooks.retire?.(plan);
   }
 

@@ -212,7 +212,7 @@ async function keepConnected(link: Link, connecting: Connecting): Promise<void> 
       signal,
       onOpen(send) {
         link.opened(send);
-        send(helloOf(options, link.replica.reconnect()));
+        send(helloOf(options, haveOf(link)));
       },
       onMessage(message) {
         const problem = takeIn(message, link, (answer) => link.send(answer));
@@ -230,6 +230,14 @@ async function keepConnected(link: Link, connecting: Connecting): Promise<void> 
     options.onConnection?.({ kind: "disconnected", reason, retryInMs });
     await clock.sleep(retryInMs, signal);
   }
+}
+
+/** What the subscriber has, at the beginning of a connection. */
+function haveOf({ replica, preparations }: Link): SubscribeMessage["have"] {
+  const have = replica.reconnect();
+  const prepared = preparations.reconnect(have?.epoch);
+  if (have === undefined || Object.keys(prepared).length === 0) return have;
+  return { ...have, prepared };
 }
 
 /** Full jitter: the wait is uniform between 0 and this. */

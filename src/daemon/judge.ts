@@ -25,6 +25,8 @@ export interface JudgeDeps {
   draft: (pipeline: Pipeline, plan: RankedPlan) => Promise<PlanDraft>;
   rollouts: PlanRollouts;
   bars: Bars;
+  /** When plans of any pipeline came into force. */
+  publications: { all: Publications };
   /** Called after the store holds the new state. */
   onPublished: (pipeline: string) => void;
   onDecision: (decision: Decision) => void;
@@ -135,7 +137,9 @@ async function settle(now: Case, track: Track, deps: JudgeDeps): Promise<void> {
       current: current?.outlook ?? null,
       best: best?.outlook ?? null,
       isSame: current !== null && best !== null && isSamePlan(current.plan, best.plan),
-      isLasting: triggers.some(({ kind }) => kind !== "link"),
+      isLasting: triggers.some(({ kind }) => kind !== "link" && kind !== "stale"),
+      isQuiet: isQuiet(pipeline.thresholds.quietHours, deps.clock.nowMs()),
+      allPublications: deps.publications.all,
     },
     pipeline.thresholds,
   );
@@ -160,7 +164,7 @@ async function settle(now: Case, track: Track, deps: JudgeDeps): Promise<void> {
   }
   track.declined = undefined;
   track.bars = now.bars;
-  track.watch = startWatch(pipeline, situation);
+  track.watch = startWatch(pipeline, situation, nowMs);
 }
 
 /** Whether the plan's staying is worth a record: something has changed, and it was not told just now. */
@@ -181,7 +185,7 @@ function reasonOf(verdict: Verdict): string {
 /** Time alone may change this verdict, so what led to it is not done with. */
 function isPassing(verdict: Verdict): boolean {
   if (verdict.kind === "defer") return true;
-  return verdict.kind === "keep" && ["unproven", "holding"].includes(verdict.because);
+  return verdict.kind === "keep" && ["unproven", "holding", "quiet"].includes(verdict.because);
 }
 
 /** One more than the highest ever given, also where that plan was withdrawn. */
@@ -212,7 +216,8 @@ async function publish(
     mayReturn: true,
     onInForce() {
       const nowMs = deps.clock.monotonicMs();
-      track.policy = startPolicy(nowMs, nowMs);
+      track.policy = afterPublication(track.policy ?? startPolicy(nowMs), nowMs);
+      deps.publications.all = withPublication(deps.publications.all, nowMs);
       track.abortedCount = 0;
     },
     onAborted(isBarred) {

@@ -59,6 +59,7 @@ export function startPlanning(running: Running): void {
       }),
       rollouts,
       bars,
+      publications: { all: [] },
       onPublished,
       onDecision,
       clock,

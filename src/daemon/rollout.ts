@@ -49,57 +49,62 @@ export interface PlanRollouts {
 export function createPlanRollouts(deps: RolloutDeps): PlanRollouts {
   const underWay = new Set<string>();
 
-  async function run(proposal: Proposal, commit: () => Promise<void>): Promise<RolloutOutcome> {
-    const { pipeline } = proposal.plan;
-    underWay.add(pipeline);
+  /** Goes on until runtimes and daemon agree, which may need a way back. */
+  async function followThrough(first: Begun): Promise<void> {
+    const { pipeline, revision } = first.proposal.plan;
     try {
-      return await deps.publisher().rollOut(proposal.plan, commit);
-    } finally {
-      underWay.delete(pipeline);
-    }
-  }
-
-  async function runWithParticipants(begun: Begun): Promise<void> {
-    try {
-      const outcome = await run(begun.proposal, () => commitPlan(begun.proposal, deps));
-      const next = await conclude(begun, outcome, deps);
-      if (next !== undefined) await publish(next);
+      let begun: Begun | undefined = first;
+      while (begun !== undefined) {
+        const { proposal } = begun;
+        const outcome = await deps
+          .publisher()
+          .rollOut(proposal.plan, () => commitPlan(proposal, deps));
+        const back: Proposal | undefined = await conclude(begun, outcome, deps);
+        begun = back === undefined ? undefined : await begin(back, deps);
+      }
     } catch (error) {
-      const { pipeline, revision } = begun.proposal.plan;
       deps.log.error({ pipeline, revision, err: error }, "end of a rollout not recorded");
     } finally {
+      underWay.delete(pipeline);
       deps.onEnded();
     }
   }
 
-  async function publish(proposal: Proposal): Promise<void> {
-    const { plan } = proposal;
-    const participants = deps.publisher().participants(plan);
-    if (participants.length > 0) {
-      const { pipeline: name, revision } = plan;
-      const previous = planInForce(deps.store.state, name);
-      // The number is used up before anybody sees it, whatever comes of it.
-      await deps.store.update((state) => withPipeline(state, { name, revision, plan: previous }));
-      deps.log.info({ pipeline: name, revision, participants }, "rollout begins");
-      underWay.add(name);
-      void runWithParticipants({ proposal, previous });
-      return;
-    }
-    const failure: { error?: unknown } = {};
-    await run(proposal, () =>
-      commitPlan(proposal, deps).catch((error: unknown) => {
-        failure.error = error;
-        throw error;
-      }),
-    );
-    if ("error" in failure) throw failure.error;
-  }
-
   return {
     isUnderWay: (pipeline) => underWay.has(pipeline),
-    publish,
+    async publish(proposal) {
+      const { plan } = proposal;
+      if (deps.publisher().participants(plan).length === 0) {
+        await publishAtOnce(proposal, deps);
+        return;
+      }
+      const begun = await begin(proposal, deps);
+      underWay.add(plan.pipeline);
+      void followThrough(begun);
+    },
     cancel: (pipeline, reason) => deps.publisher().cancelRollout(pipeline, reason),
   };
+}
+
+/** Without runtimes there is nobody to wait for. */
+async function publishAtOnce(proposal: Proposal, deps: RolloutDeps): Promise<void> {
+  const failure: { error?: unknown } = {};
+  await deps.publisher().rollOut(proposal.plan, () =>
+    commitPlan(proposal, deps).catch((error: unknown) => {
+      failure.error = error;
+      throw error;
+    }),
+  );
+  if ("error" in failure) throw failure.error;
+}
+
+/** Uses the number up before anybody sees it, whatever comes of it. */
+async function begin(proposal: Proposal, deps: RolloutDeps): Promise<Begun> {
+  const { pipeline: name, revision } = proposal.plan;
+  const previous = planInForce(deps.store.state, name);
+  await deps.store.update((state) => withPipeline(state, { name, revision, plan: previous }));
+  deps.log.info({ pipeline: name, revision }, "rollout begins");
+  return { proposal, previous };
 }
 
 interface Begun {

@@ -28,13 +28,16 @@ export interface Watch {
   readonly specification: string;
   readonly presence: ReadonlySet<string>;
   readonly deviations: ReadonlyMap<string, Deviation>;
+  /** Links that nobody has measured for too long. */
+  readonly stale: ReadonlySet<string>;
 }
 
 /** The context of now, as the baseline of what comes. */
-export function startWatch(pipeline: Pipeline, situation: Situation): Watch {
+export function startWatch(pipeline: Pipeline, situation: Situation, nowMs: number): Watch {
   return {
     specification: specificationOf(pipeline),
     presence: presenceOf(situation),
+    stale: staleOf(pipeline, situation, nowMs),
     deviations: new Map(
       metricsOf(situation, pipeline.thresholds).map((metric) => [
         metric.id,
@@ -55,6 +58,12 @@ export function look(
     triggers.push(plainTrigger("configuration", `pipeline ${pipeline.name}`));
   }
   triggers.push(...presenceTriggers(watch.presence, presenceOf(situation)));
+  const stale = staleOf(pipeline, situation, nowMs);
+  for (const path of stale) {
+    if (watch.stale.has(path)) continue;
+    const subject = `nobody has measured ${path} for ${pipeline.thresholds.staleSeconds} s`;
+    triggers.push(plainTrigger("stale", subject));
+  }
 
   const deviations = new Map<string, Deviation>();
   for (const metric of metricsOf(situation, pipeline.thresholds)) {
@@ -75,7 +84,9 @@ export function look(
       triggers.push(plainTrigger("link", `${id} is down`));
     }
   }
-  return { watch: { ...watch, deviations }, triggers };
+  // A link that was stale and is measured again may become stale anew.
+  const stillStale = new Set([...watch.stale].filter((path) => stale.has(path)));
+  return { watch: { ...watch, deviations, stale: stillStale }, triggers };
 }
 
 /** What has changed most since the plan was judged, thresholds aside: why another plan is better now. */
@@ -98,7 +109,8 @@ export function changesOf(
 
 function metricsOf(situation: Situation, options: DriftOptions): Metric[] {
   const holdMs = options.holdSeconds * MS_PER_SECOND;
-  const link = { changePercent: options.linkChangePercent, holdMs };
+  const { detector, hysteresisPercent } = options;
+  const link = { detector, hysteresisPercent, changePercent: options.linkChangePercent, holdMs };
   const metrics: Metric[] = [];
   for (const { from, to, rttMs, secondsPerMegabit, isDown } of situation.links) {
     if (isDown || rttMs === null || secondsPerMegabit === null) continue;
@@ -128,7 +140,13 @@ function metricsOf(situation: Situation, options: DriftOptions): Metric[] {
       subject: `compute on ${node.name}`,
       value: node.blockMs.reduce((sum, ms) => sum + ms, 0),
       // A profile is already the median of many runs: it needs no hold.
-      limits: { changePercent: options.computeChangePercent, changeAbsolute: 0, holdMs: 0 },
+      limits: {
+        detector: "threshold",
+        hysteresisPercent: 0,
+        changePercent: options.computeChangePercent,
+        changeAbsolute: 0,
+        holdMs: 0,
+      },
       shown: (value) => value,
       unit: "ms",
     });
@@ -138,6 +156,18 @@ function metricsOf(situation: Situation, options: DriftOptions): Metric[] {
 
 function presenceOf(situation: Situation): Set<string> {
   return new Set(situation.problem.nodes.map((node) => node.name));
+}
+
+/** Its last value stays: nobody knows better. */
+function staleOf(
+  { thresholds }: Pipeline,
+  { links }: Situation,
+  nowMs: number,
+): ReadonlySet<string> {
+  const staleMs = thresholds.staleSeconds * MS_PER_SECOND;
+  const isStale = ({ seenAtMs }: Situation["links"][number]): boolean =>
+    seenAtMs !== null && nowMs - seenAtMs > staleMs;
+  return new Set(links.filter(isStale).map(({ from, to }) => `${from} → ${to}`));
 }
 
 function presenceTriggers(before: ReadonlySet<string>, after: ReadonlySet<string>): Trigger[] {

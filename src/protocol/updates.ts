@@ -31,7 +31,14 @@ export const subscribeMessageSchema = z.strictObject({
   /** Absent: all pipelines. */
   pipelines: z.array(nameSchema).max(1_000).optional(),
   /** What the client holds already; plans it has are not sent again. */
-  have: z.strictObject({ epoch: z.string().min(1).max(64), revisions: revisionsSchema }).optional(),
+  have: z
+    .strictObject({
+      epoch: z.string().min(1).max(64),
+      revisions: revisionsSchema,
+      /** Revisions that were prepared on an earlier connection and are still loaded. */
+      prepared: revisionsSchema.optional(),
+    })
+    .optional(),
 });
 export type SubscribeMessage = z.infer<typeof subscribeMessageSchema>;
 
@@ -62,14 +69,14 @@ export type ReportMessage = z.infer<typeof reportMessageSchema>;
 
 export const clientMessageSchema = z.discriminatedUnion("type", [
   subscribeMessageSchema,
-  /** Answer of a runtime to `snapshot`, `update` and `removed`: taken and in force. */
+  /**
+   * Answer of a runtime to `snapshot`, `update` and `removed`: in force, and no request that began
+   * here on an older revision is under way.
+   */
   z.strictObject({ type: z.literal("ack"), nonce: nonceSchema }),
   /** Answer to `prepare`: loaded beside what is in force, and kept until `activate` or `abort`. */
   z.strictObject({ type: z.literal("ready"), nonce: nonceSchema }),
-  /**
-   * Answer to `activate`: new requests run on the new revision, and none that began here on an older
-   * one is under way.
-   */
+  /** Answer to `activate`: as `ack`. */
   z.strictObject({ type: z.literal("active"), nonce: nonceSchema }),
   /** Refused: the client keeps its last good plans. */
   z.strictObject({ type: z.literal("reject"), nonce: nonceSchema, reason: z.string().max(1_000) }),

@@ -52,7 +52,7 @@ export interface ConnectionContext {
   onEvent(event: PublisherEvent): void;
   onSubscribed(connection: Connection): void;
   /** The client answered, or the socket took a frame. */
-  onSession(session: Session): void;
+  onSession(session: Session, before: Session): void;
   onReject(rejection: Rejection): void;
   onReport(node: string, report: ReportMessage): void;
   /** It will be told nothing more. Called before `onClosed`, perhaps twice. */
@@ -129,7 +129,7 @@ export class Connection {
     this.#session = begin(session, content, { nonce: frame.nonce, epoch: view.epoch });
     this.#sentMs = clock.monotonicMs();
     this.#write(frame.bytes, () => {
-      if (this.#session !== undefined) this.#moved(flushed(this.#session));
+      if (this.#session !== undefined) this.#moved(this.#session, flushed(this.#session));
     });
     this.#context.onEvent({ kind: "frame-sent", type: content.kind });
   }
@@ -258,7 +258,7 @@ export class Connection {
       const revisions = plansAnswered(session, answer.nonce);
       this.#context.onReject({ node: session.node, revisions, reason: answer.reason ?? "" });
     }
-    this.#moved(result.session);
+    this.#moved(session, result.session);
     this.pump();
   }
 
@@ -274,9 +274,9 @@ export class Connection {
     if (isAdmitted) this.#context.onReport(node, report);
   }
 
-  #moved(session: Session): void {
+  #moved(before: Session, session: Session): void {
     this.#session = session;
-    this.#context.onSession(session);
+    this.#context.onSession(session, before);
   }
 }
 

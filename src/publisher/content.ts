@@ -11,8 +11,8 @@ export interface Candidate {
 export interface View extends Snapshot {
   /** At most one of each pipeline. */
   readonly candidates?: readonly Candidate[];
-  /** Pipelines whose plan may not be in force at every participant yet: nothing is retired there. */
-  readonly unsettled?: ReadonlySet<string>;
+  /** True while some runtime may begin requests on an older revision: nothing is retired then. */
+  readonly isLagging?: (plan: PlanDocument) => boolean;
 }
 
 /** What one frame tells a client. */

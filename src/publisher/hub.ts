@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
 import type { Clock } from "../core/index.js";
+import type { PlanDocument } from "../protocol/index.js";
 import type { Connection, ConnectionContext } from "./connection.js";
 import type { View } from "./content.js";
 import type { PublisherDeps, Snapshot } from "./contract.js";
 import { FrameCache } from "./frames.js";
 import type { PublisherOptions } from "./options.js";
-import { Rollouts } from "./rollouts.js";
+import { nodesOf } from "./rollout.js";
+import { lagsBehind, Rollouts } from "./rollouts.js";
 import { Runtimes } from "./runtimes.js";
+import type { Session } from "./session.js";
 import { createBroadcast, inTurns } from "./turns.js";
 
 /** What all connections share: the newest snapshot, the rollouts under way, and each other. */
@@ -40,12 +43,16 @@ export class Hub {
       view: () => this.#view,
       onEvent: (event) => deps.onEvent?.(event),
       onSubscribed: (connection) => this.#subscribed(connection),
-      onSession: (session) => this.rollouts.observe(session),
+      onSession: (session, before) => {
+        this.rollouts.observe(session);
+        if (session.held !== before.held) this.#caughtUp(session);
+      },
       onReject: (rejection) => deps.onReject?.(rejection),
       onReport: (node, report) => deps.onReport?.(node, report),
       onClosing: (connection) => {
         if (!this.runtimes.remove(connection) || connection.session === undefined) return;
         this.rollouts.vanished(connection.session);
+        this.#caughtUp(connection.session);
       },
       onClosed: (connection) => {
         this.connections.delete(connection);
@@ -86,10 +93,29 @@ export class Hub {
     if (session.node !== undefined) this.#deps.onRuntime?.(session.node);
   }
 
+  /** A runtime has another plan in force now, or is gone: others may retire what it needed. */
+  #caughtUp({ role, node }: Session): void {
+    if (role !== "runtime" || node === undefined) return;
+    for (const plan of this.#snapshot?.plans ?? []) {
+      const nodes = nodesOf(plan);
+      if (!nodes.has(node)) continue;
+      for (const other of this.runtimes.of(nodes)) other.pump();
+    }
+  }
+
+  #isLagging(plan: PlanDocument): boolean {
+    if (this.rollouts.isSwitching(plan.pipeline)) return true;
+    const others = this.runtimes.of(nodesOf(plan));
+    return others.some(({ session }) => session !== undefined && lagsBehind(session, plan));
+  }
+
   #lookAnew(): void {
     if (this.#snapshot === undefined) return;
-    const candidates = this.rollouts.candidates();
-    this.#view = { ...this.#snapshot, candidates, unsettled: this.rollouts.unsettled() };
+    this.#view = {
+      ...this.#snapshot,
+      candidates: this.rollouts.candidates(),
+      isLagging: (plan) => this.#isLagging(plan),
+    };
   }
 }
 

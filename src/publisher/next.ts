@@ -54,17 +54,23 @@ function nextEnding(
   view: View,
 ): Content | undefined {
   for (const [pipeline, { revision }] of session.preparing) {
-    const isAlive = (plan: PlanDocument | undefined): boolean =>
-      plan?.pipeline === pipeline && plan.revision === revision;
-    if (visible.some(isAlive)) continue;
-    if (view.candidates?.some(({ plan }) => isAlive(plan)) === true) continue;
+    const isCandidate = view.candidates?.some(({ plan }) => isRevision(plan, pipeline, revision));
+    if (isCandidate === true) continue;
+    const plan = visible.find((each) => each.pipeline === pipeline);
+    // An older one was in force meanwhile: others may still send requests on it, until it is retired.
+    if (plan !== undefined && plan.revision >= revision) continue;
     return { kind: "abort", pipeline, revision };
   }
-  for (const { pipeline, revision } of visible) {
+  for (const plan of visible) {
+    const { pipeline, revision } = plan;
     if (!session.unretired.has(pipeline) || session.held.get(pipeline) !== revision) continue;
-    if (view.unsettled?.has(pipeline) !== true) return { kind: "retire", pipeline, revision };
+    if (view.isLagging?.(plan) !== true) return { kind: "retire", pipeline, revision };
   }
   return undefined;
+}
+
+function isRevision(plan: PlanDocument, pipeline: string, revision: number): boolean {
+  return plan.pipeline === pipeline && plan.revision === revision;
 }
 
 function isSettled(session: Session, plan: PlanDocument): boolean {
@@ -90,7 +96,8 @@ function nextPreparation(session: Session, view: View): Content | undefined {
   if (node === undefined) return undefined;
   for (const { plan, nodes } of view.candidates ?? []) {
     if (!nodes.has(node) || !wants(session, plan.pipeline) || isSettled(session, plan)) continue;
-    if (session.preparing.get(plan.pipeline)?.revision === plan.revision) continue;
+    // One at a time: an earlier one is aborted or retired first.
+    if (session.preparing.has(plan.pipeline)) continue;
     return { kind: "prepare", plan };
   }
   return undefined;

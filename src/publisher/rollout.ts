@@ -48,8 +48,8 @@ export type RolloutEvent =
   | { kind: "time"; nowMs: number };
 
 /** The nodes whose runtimes take part: all that run a partition, and the source, where requests begin. */
-export function nodesOf(plan: PlanDocument): ReadonlySet<string> {
-  return new Set([plan.source, ...plan.partitions.map((partition) => partition.node)]);
+export function nodesOf({ source, partitions }: PlanDocument): ReadonlySet<string> {
+  return new Set([source, ...partitions.map(({ node }) => node)]);
 }
 
 export function startRollout(

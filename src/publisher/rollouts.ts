@@ -108,9 +108,10 @@ export class Rollouts {
     );
   }
 
-  unsettled(): ReadonlySet<string> {
-    const switching = this.#running().filter(({ phase }) => phase !== "preparing");
-    return new Set([...this.#incomplete, ...switching.map(({ plan }) => plan.pipeline)]);
+  /** Whether the plan in force of this pipeline is still on its way to some participant. */
+  isSwitching(pipeline: string): boolean {
+    const phase = this.#entries.get(pipeline)?.rollout.phase;
+    return this.#incomplete.has(pipeline) || phase === "committing" || phase === "activating";
   }
 
   list(): readonly RolloutInfo[] {
@@ -179,8 +180,21 @@ export function participantsOf(plan: PlanDocument, sessions: readonly Session[])
   });
 }
 
+/**
+ * Whether the runtime may still begin requests on an older revision than the plan in force.
+ * A runtime that is not connected cannot be waited for; it asks for the plan when it comes back.
+ */
+export function lagsBehind(session: Session, plan: PlanDocument): boolean {
+  if (participantsOf(plan, [session]).length === 0) return false;
+  return session.held.get(plan.pipeline) !== plan.revision;
+}
+
 /** What the present state of a session means for a rollout. */
-function whatItSays(session: Session, node: string, plan: PlanDocument): RolloutEvent | undefined {
+export function whatItSays(
+  session: Session,
+  node: string,
+  plan: PlanDocument,
+): RolloutEvent | undefined {
   const { pipeline, revision } = plan;
   if (session.held.get(pipeline) === revision) return { kind: "active", node };
   const refusal = session.refused.get(pipeline);

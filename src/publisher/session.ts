@@ -50,6 +50,7 @@ export interface Session {
 
 export function createSession(subscribe: SubscribeMessage): Session {
   const have = Object.entries(subscribe.have?.revisions ?? {});
+  const prepared = Object.entries(subscribe.have?.prepared ?? {});
   return {
     role: subscribe.role,
     node: subscribe.node,
@@ -58,8 +59,11 @@ export function createSession(subscribe: SubscribeMessage): Session {
     greeted: false,
     held: new Map(have),
     refused: new Map(),
-    preparing: new Map(),
-    unretired: new Set(have.map(([pipeline]) => pipeline)),
+    // No frame of this connection asked for these, so no answer can name them.
+    preparing: new Map(
+      prepared.map(([pipeline, revision]) => [pipeline, { revision, nonce: "", ready: true }]),
+    ),
+    unretired: new Set([...have, ...prepared].map(([pipeline]) => pipeline)),
     lastSent: undefined,
     inFlight: undefined,
   };
@@ -184,7 +188,7 @@ function settle(session: Session): Session {
     case "abort":
       return next;
     case "retire":
-      return { ...next, unretired: withoutMember(session.unretired, content.pipeline) };
+      return retired(next, content);
     case "removed":
       return { ...next, ...forgotten(session, [content.pipeline]) };
     case "snapshot": {
@@ -219,6 +223,20 @@ function taken(
     held: new Map(session.held).set(pipeline, revision),
     refused: without(session.refused, pipeline),
     unretired: isLater ? new Set(session.unretired).add(pipeline) : session.unretired,
+  };
+}
+
+/** Nothing older than this revision is left at the runtime, whether it was in force or prepared. */
+function retired(
+  session: Session,
+  { pipeline, revision }: { pipeline: string; revision: number },
+): Session {
+  const left = session.preparing.get(pipeline);
+  const isOlder = left !== undefined && left.revision < revision;
+  return {
+    ...session,
+    unretired: withoutMember(session.unretired, pipeline),
+    preparing: isOlder ? without(session.preparing, pipeline) : session.preparing,
   };
 }
 
