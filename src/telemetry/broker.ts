@@ -79,7 +79,9 @@ async function stopBroker(aedes: Aedes, server: Server, sockets: Set<Socket>): P
 function listen(server: Server, { host, port }: BrokerOptions): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once("error", (cause) => {
-      const text = `the embedded broker cannot listen on ${host}:${port}: ${errorMessage(cause)}`;
+      const text =
+        `the embedded broker cannot listen on ${host}:${port}: ${errorMessage(cause)}; ` +
+        "set mqtt.url to use the broker that is there, or mqtt.broker.port to a free port";
       reject(new AppError("LISTEN_FAILED", text, { cause }));
     });
     server.listen(port, host, () => {
