@@ -1,5 +1,15 @@
 import type { Clock, Logger } from "../core/index.js";
-import { decidePlan, type PolicyState, startPolicy, tell, type Verdict } from "../drift/index.js";
+import {
+  afterPublication,
+  decidePlan,
+  isQuiet,
+  type PolicyState,
+  type Publications,
+  startPolicy,
+  tell,
+  type Verdict,
+  withPublication,
+} from "../drift/index.js";
 import type { RankedPlan } from "../planner/index.js";
 import type { Decision, PlanDocument, Trigger } from "../protocol/index.js";
 import { type StoreState, withDecision } from "../store/index.js";

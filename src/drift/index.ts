@@ -16,7 +16,10 @@ export {
   type Outlook,
   outlookOf,
 } from "./moments.js";
+export { isQuiet, type QuietHours } from "./quiet-hours.js";
+export { type Publications, withPublication } from "./rate-limit.js";
 export {
+  afterPublication,
   type Choice,
   decidePlan,
   type KeepReason,

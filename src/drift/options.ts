@@ -1,4 +1,7 @@
 import { z } from "zod";
+import { quietHoursSchema } from "./quiet-hours.js";
+
+const SWITCHES_PER_HOUR_MAX = 3_600;
 
 /** Thresholds of drift and of the decision that follows it; the YAML's `thresholds`. */
 export const driftOptionsSchema = z.strictObject({
@@ -37,6 +40,20 @@ export const driftOptionsSchema = z.strictObject({
     .nonnegative()
     .default(3)
     .describe("Changes of a round trip below this never count, whatever their percentage."),
+  detector: z
+    .enum(["threshold", "pageHinkley"])
+    .default("threshold")
+    .describe(
+      "How drift of a link's round trip and bandwidth is told: `threshold` asks for a change that lasts holdSeconds; `pageHinkley` adds up what exceeds half the threshold, so small changes that last count too and short ones do not.",
+    ),
+  hysteresisPercent: z
+    .number()
+    .min(0)
+    .max(100)
+    .default(25)
+    .describe(
+      "A metric that has drifted is back only when its change is below the threshold by this share of it.",
+    ),
   computeChangePercent: z
     .number()
     .positive()
@@ -63,6 +80,27 @@ export const driftOptionsSchema = z.strictObject({
     .max(86_400)
     .default(1)
     .describe("Pause after a published plan before drift may publish the next one."),
+  switchesPerHourMax: z
+    .number()
+    .int()
+    .positive()
+    .max(SWITCHES_PER_HOUR_MAX)
+    .default(SWITCHES_PER_HOUR_MAX)
+    .describe("Most plans that drift may publish for one pipeline in any hour."),
+  allSwitchesPerHourMax: z
+    .number()
+    .int()
+    .positive()
+    .max(10 * SWITCHES_PER_HOUR_MAX)
+    .default(10 * SWITCHES_PER_HOUR_MAX)
+    .describe(
+      "Most plans that drift may publish for this pipeline when all pipelines are counted.",
+    ),
+  quietHours: quietHoursSchema
+    .default([])
+    .describe(
+      "Times of day, UTC, at which drift publishes nothing. A plan that cannot run any more is replaced all the same.",
+    ),
   minGainPercent: z
     .number()
     .min(0)

@@ -1,6 +1,7 @@
 import { strict as assert } from "node:assert";
 import type { Outlook } from "./moments.js";
 import type { DriftOptions } from "./options.js";
+import { type Publications, rateWaitMs, withPublication } from "./rate-limit.js";
 
 const MS_PER_SECOND = 1_000;
 /** A look after a longer pause counts as if the pause had been this long. */
@@ -13,7 +14,7 @@ export interface PolicyState {
   readonly regretMs: number;
   /** Since when a switch has been worth its cost without a break; null while it is not. */
   readonly worthSinceMs: number | null;
-  readonly publishedAtMs: number | null;
+  readonly publications: Publications;
 }
 
 /** The plan in force beside the best one; null: it cannot run, or there is none. */
@@ -25,6 +26,10 @@ export interface Choice {
   isSame: boolean;
   /** What changed is no link, which fluctuates, but nodes, profiles or constraints: it needs no proof. */
   isLasting: boolean;
+  /** In quiet hours. */
+  isQuiet: boolean;
+  /** When plans were published for any pipeline. */
+  allPublications: Publications;
 }
 
 /** Why a plan stays in force although another one is better or seems so. */
@@ -36,12 +41,13 @@ export type KeepReason =
   | "notWorthIt"
   /** Staying has not lost enough yet to tell a change from a fluctuation. */
   | "unproven"
-  | "holding";
+  | "holding"
+  | "quiet";
 
 export type Verdict =
   | { kind: "publish"; gainPercent: number | null }
   | { kind: "keep"; gainPercent: number; because: KeepReason }
-  | { kind: "defer"; gainPercent: number; waitMs: number }
+  | { kind: "defer"; gainPercent: number; waitMs: number; for: "cooldown" | "rateLimit" }
   | { kind: "infeasible" };
 
 export type PolicyOptions = Pick<
@@ -54,10 +60,17 @@ export type PolicyOptions = Pick<
   | "regretSlackPercent"
   | "holdSeconds"
   | "cooldownSeconds"
+  | "switchesPerHourMax"
+  | "allSwitchesPerHourMax"
 >;
 
-export function startPolicy(nowMs: number, publishedAtMs: number | null = null): PolicyState {
-  return { lookedAtMs: nowMs, regretMs: 0, worthSinceMs: null, publishedAtMs };
+export function startPolicy(nowMs: number, publications: Publications = []): PolicyState {
+  return { lookedAtMs: nowMs, regretMs: 0, worthSinceMs: null, publications };
+}
+
+/** Once a decided plan is in force: what was lost by staying is settled. */
+export function afterPublication(state: PolicyState, nowMs: number): PolicyState {
+  return startPolicy(nowMs, withPublication(state.publications, nowMs));
 }
 
 /**
@@ -74,12 +87,12 @@ export function decidePlan(
   options: PolicyOptions,
 ): { state: PolicyState; verdict: Verdict } {
   const { nowMs, current, best } = choice;
-  if (best === null) return { state: restarted(state, nowMs), verdict: { kind: "infeasible" } };
+  if (best === null) {
+    return { state: startPolicy(nowMs, state.publications), verdict: { kind: "infeasible" } };
+  }
   if (current === null) {
-    return {
-      state: startPolicy(nowMs, nowMs),
-      verdict: { kind: "publish", gainPercent: null },
-    };
+    const verdict: Verdict = { kind: "publish", gainPercent: null };
+    return { state: startPolicy(nowMs, state.publications), verdict };
   }
   const regretMs = regretOf(state, { nowMs, current, best }, options);
   const gainPercent = gainPercentOf(current, best);
@@ -92,10 +105,12 @@ export function decidePlan(
   if (nowMs - worthSinceMs < options.holdSeconds * MS_PER_SECOND) {
     return { state: looked, verdict: { kind: "keep", gainPercent, because: "holding" } };
   }
-  const pauseMs = nowMs - (state.publishedAtMs ?? Number.NEGATIVE_INFINITY);
-  const waitMs = options.cooldownSeconds * MS_PER_SECOND - pauseMs;
-  if (waitMs > 0) return { state: looked, verdict: { kind: "defer", gainPercent, waitMs } };
-  return { state: startPolicy(nowMs, nowMs), verdict: { kind: "publish", gainPercent } };
+  if (choice.isQuiet) {
+    return { state: looked, verdict: { kind: "keep", gainPercent, because: "quiet" } };
+  }
+  const wait = waitOf(state, choice, options);
+  if (wait !== null) return { state: looked, verdict: { kind: "defer", gainPercent, ...wait } };
+  return { state: looked, verdict: { kind: "publish", gainPercent } };
 }
 
 /** What a switch costs, in milliseconds of latency. */
@@ -103,8 +118,19 @@ export function switchCostMsOf(current: Outlook, options: PolicyOptions): number
   return options.switchCostMs ?? (current.expectedMs * options.switchCostPercent) / 100;
 }
 
-function restarted(state: PolicyState, nowMs: number): PolicyState {
-  return startPolicy(nowMs, state.publishedAtMs);
+function waitOf(
+  { publications }: PolicyState,
+  { nowMs, allPublications }: Choice,
+  options: PolicyOptions,
+): { waitMs: number; for: "cooldown" | "rateLimit" } | null {
+  const pauseMs = nowMs - (publications.at(-1) ?? Number.NEGATIVE_INFINITY);
+  const cooldownMs = options.cooldownSeconds * MS_PER_SECOND - pauseMs;
+  if (cooldownMs > 0) return { waitMs: cooldownMs, for: "cooldown" };
+  const waitMs = Math.max(
+    rateWaitMs(publications, nowMs, options.switchesPerHourMax),
+    rateWaitMs(allPublications, nowMs, options.allSwitchesPerHourMax),
+  );
+  return waitMs > 0 ? { waitMs, for: "rateLimit" } : null;
 }
 
 /** At one request a second, the newest outlook counts for the time since the last look. */

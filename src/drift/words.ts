@@ -66,7 +66,9 @@ function tellVerdict(story: Story): string {
     case "keep":
       return `kept revision ${revision ?? 0}, ${tellKeeping(verdict.because, story)}`;
     case "defer":
-      return `waiting ${short(verdict.waitMs / 1_000)} s for the cooldown to end`;
+      return `waiting ${short(verdict.waitMs / 1_000)} s ${
+        verdict.for === "cooldown" ? "for the cooldown to end" : "for the limit of plans in an hour"
+      }`;
     case "infeasible":
       return `no plan is possible: ${infeasible ?? "unknown reason"}`;
   }
@@ -87,6 +89,8 @@ function tellKeeping(
       return "staying has not lost enough yet to tell a change from a fluctuation";
     case "holding":
       return `the gain has not lasted ${options.holdSeconds} s yet`;
+    case "quiet":
+      return "these are quiet hours";
   }
 }
 

@@ -1,4 +1,6 @@
+import { AppError } from "../core/index.js";
 import {
+  afterPublication,
   type DriftOptions,
   decidePlan,
   MOMENTS_MAX,
@@ -7,7 +9,6 @@ import {
   startPolicy,
   type Verdict,
 } from "../drift/index.js";
-import { AppError } from "../core/index.js";
 import { type RankedPlan, rankPlans } from "../planner/index.js";
 import { plansOfInterest, planKey } from "./pool.js";
 import { latencyIn, momentAt, problemAt, type Scene } from "./scene.js";
@@ -174,7 +175,17 @@ function adapt(
     );
     const [of, ofBest] = [outlooks[current] ?? null, outlooks[best] ?? null];
     const choice = { nowMs: second * MS_PER_SECOND, current: of, best: ofBest };
-    const decided = decidePlan(state, { ...choice, isSame: best === current, isLasting: false }, options.policy);
+    const decided = decidePlan(
+      state,
+      {
+        ...choice,
+        isSame: best === current,
+        isLasting: false,
+        isQuiet: false,
+        allPublications: [],
+      },
+      options.policy,
+    );
     state = decided.state;
     const [planNow, planBest] = [plans[current], plans[best]];
     if (planNow !== undefined && planBest !== undefined && of !== null && ofBest !== null) {
@@ -186,7 +197,10 @@ function adapt(
         verdict: decided.verdict,
       });
     }
-    if (decided.verdict.kind === "publish") current = best;
+    if (decided.verdict.kind === "publish") {
+      current = best;
+      state = afterPublication(state, choice.nowMs);
+    }
     chosen.push(current);
   }
   return { chosen, looks };

@@ -3,23 +3,35 @@ import { describe, expect, it } from "vitest";
 import {
   addSample,
   type Deviation,
+  type DeviationLimits,
   type DriftVerdict,
   type Estimate,
   observe,
   startDeviation,
 } from "../../src/drift/index.js";
 
-const LIMITS = { changePercent: 20, changeAbsolute: 1, holdMs: 3_000 };
+const LIMITS: DeviationLimits = {
+  detector: "threshold",
+  changePercent: 20,
+  changeAbsolute: 1,
+  hysteresisPercent: 0,
+  holdMs: 3_000,
+};
+const PAGE_HINKLEY: DeviationLimits = { ...LIMITS, detector: "pageHinkley" };
 const HALF_LIFE_MS = 5_000;
 
 /** Feeds one sample a second through smoothing and the deviation check; the verdict after each. */
-function replay(baseline: number, samples: readonly number[]): DriftVerdict[] {
+function replay(
+  baseline: number,
+  samples: readonly number[],
+  limits: DeviationLimits = LIMITS,
+): DriftVerdict[] {
   let estimate: Estimate | undefined;
   let state: Deviation = startDeviation(baseline);
   return samples.map((value, second) => {
     const nowMs = second * 1_000;
     estimate = addSample(estimate, { value, atMs: nowMs }, HALF_LIFE_MS);
-    const look = observe(state, { value: estimate.mean, nowMs }, LIMITS);
+    const look = observe(state, { value: estimate.mean, nowMs }, limits);
     state = look.state;
     return look.verdict;
   });
@@ -83,6 +95,53 @@ describe("drift", () => {
   it("ignores large percentages of tiny values", () => {
     const look = observe(startDeviation(0.2), { value: 0.9, nowMs: 0 }, { ...LIMITS, holdMs: 0 });
     expect(look.verdict.kind).toBe("steady");
+  });
+});
+
+describe("hysteresis", () => {
+  it("keeps a metric away until it has come back by its share of the threshold", () => {
+    const limits = { ...LIMITS, hysteresisPercent: 50, holdMs: 0 };
+    let state = startDeviation(100);
+    const kinds = [115, 125, 115, 111, 109, 115].map((value, index) => {
+      const look = observe(state, { value, nowMs: index * 1_000 }, limits);
+      state = look.state;
+      return look.verdict.kind;
+    });
+    expect(kinds).toEqual(["steady", "drifted", "drifted", "drifted", "steady", "steady"]);
+  });
+});
+
+describe("Page-Hinkley", () => {
+  it("never sees drift in constant input, nor in jitter within half the threshold", () => {
+    const jitter = fc.array(fc.double({ min: -0.09, max: 0.09, noNaN: true }), { maxLength: 200 });
+    fc.assert(
+      fc.property(cost, jitter, (value, deviations) => {
+        const samples = deviations.map((deviation) => value * (1 + deviation));
+        const verdicts = replay(value, samples, PAGE_HINKLEY);
+        expect(verdicts.every((verdict) => verdict.kind === "steady")).toBe(true);
+      }),
+    );
+  });
+
+  it("finds a small step that lasts, which a threshold does not", () => {
+    const samples = Array<number>(40).fill(115);
+    const drifted = (limits: DeviationLimits): boolean =>
+      replay(100, samples, limits).some((verdict) => verdict.kind === "drifted");
+    expect(drifted(LIMITS)).toBe(false);
+    expect(drifted(PAGE_HINKLEY)).toBe(true);
+  });
+
+  it("finds a large step within smoothing and hold time", () => {
+    fc.assert(
+      fc.property(cost, fc.double({ min: 1.5, max: 20, noNaN: true }), (value, factor) => {
+        const samples = Array<number>(30).fill(value * factor);
+        const found = replay(value, samples, PAGE_HINKLEY).findIndex(
+          (verdict) => verdict.kind === "drifted",
+        );
+        expect(found).toBeGreaterThan(0);
+        expect(found).toBeLessThanOrEqual(HALF_LIFE_MS / 1_000 + LIMITS.holdMs / 1_000 + 1);
+      }),
+    );
   });
 });
 

@@ -2,9 +2,11 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { seededRandom } from "../../src/core/index.js";
 import {
+  afterPublication,
   type Choice,
   decidePlan,
   driftOptionsSchema,
+  isQuiet,
   type Outlook,
   outlookOf,
   type PolicyState,
@@ -22,6 +24,8 @@ function choice(change: Partial<Choice>): Choice {
     best: takes(50),
     isSame: false,
     isLasting: false,
+    isQuiet: false,
+    allPublications: [],
     ...change,
   };
 }
@@ -40,14 +44,15 @@ function follow(
       choice({ nowMs, current, best: isSame ? current : best, isSame }),
       { ...OPTIONS, ...options },
     );
-    state = decided.state;
+    const isPublished = decided.verdict.kind === "publish";
+    state = isPublished ? afterPublication(decided.state, nowMs) : decided.state;
     return decided.verdict;
   });
 }
 
 describe("decidePlan", () => {
   it("replaces a plan that cannot run at once, during the cooldown too", () => {
-    const state = startPolicy(0, 900);
+    const state = startPolicy(0, [900]);
     const { verdict } = decidePlan(state, choice({ current: null, best: takes(900) }), OPTIONS);
     expect(verdict).toEqual({ kind: "publish", gainPercent: null });
   });
@@ -80,15 +85,33 @@ describe("decidePlan", () => {
   });
 
   it("waits for the cooldown to end", () => {
-    const state = startPolicy(0, 600);
+    const state = startPolicy(0, [600]);
     const { verdict } = decidePlan(state, choice({}), OPTIONS);
-    expect(verdict).toEqual({ kind: "defer", gainPercent: 50, waitMs: 600 });
+    expect(verdict).toEqual({ kind: "defer", gainPercent: 50, waitMs: 600, for: "cooldown" });
   });
 
   it("waits until the gain has lasted as long as it must", () => {
     const looks = Array.from({ length: 4 }, () => ({ current: takes(100), best: takes(50) }));
     const kinds = follow(looks, { holdSeconds: 2 }).map(({ kind }) => kind);
     expect(kinds).toEqual(["keep", "keep", "publish", "keep"]);
+  });
+
+  it("publishes at most so many plans an hour, of this pipeline and of all", () => {
+    const own = { ...OPTIONS, switchesPerHourMax: 2 };
+    const worn = startPolicy(0, [-3_000_000, -100_000]);
+    const waiting = { kind: "defer", for: "rateLimit", waitMs: 599_000 };
+    expect(decidePlan(worn, choice({}), own).verdict).toMatchObject(waiting);
+    const all = { ...OPTIONS, allSwitchesPerHourMax: 2 };
+    const others = choice({ allPublications: [-3_000_000, -100_000] });
+    expect(decidePlan(startPolicy(0), others, all).verdict).toMatchObject(waiting);
+    expect(decidePlan(startPolicy(0), others, own).verdict.kind).toBe("publish");
+  });
+
+  it("publishes nothing in quiet hours, unless the plan cannot run", () => {
+    const quiet = choice({ isQuiet: true });
+    expect(decidePlan(startPolicy(0), quiet, OPTIONS).verdict).toMatchObject({ because: "quiet" });
+    const dead = { ...quiet, current: null };
+    expect(decidePlan(startPolicy(0), dead, OPTIONS).verdict.kind).toBe("publish");
   });
 
   it("declines a switch that costs more than it gains before the context changes again", () => {
@@ -134,5 +157,21 @@ describe("decidePlan", () => {
         expect(follow(looks).findIndex(({ kind }) => kind === "publish")).toBeLessThanOrEqual(2);
       }),
     );
+  });
+});
+
+describe("quiet hours", () => {
+  const at = (time: string): number => Date.parse(`2026-03-29T${time}:00Z`);
+
+  it.each([
+    ["22:00", "06:00", "21:59", false],
+    ["22:00", "06:00", "22:00", true],
+    ["22:00", "06:00", "05:59", true],
+    ["22:00", "06:00", "06:00", false],
+    ["08:00", "09:30", "09:29", true],
+    ["08:00", "09:30", "09:30", false],
+    ["00:00", "00:00", "13:00", true],
+  ])("from %s to %s at %s: %s", (from, to, time, expected) => {
+    expect(isQuiet([{ from, to }], at(time))).toBe(expected);
   });
 });
