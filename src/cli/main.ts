@@ -55,8 +55,12 @@ function columnsOf(stream: { columns?: number }): number {
 async function main(): Promise<void> {
   const stop = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => stop.abort());
-  // A reader that closed the pipe (`| head`) is no error.
-  process.stdout.on("error", () => process.exit(EXIT_CODES.ok));
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    // A reader that closed the pipe (`| head`) is no error.
+    if (error.code === "EPIPE") process.exit(EXIT_CODES.ok);
+    process.stderr.write(`scissiond: cannot write the output: ${error.message}\n`);
+    process.exit(EXIT_CODES.failed);
+  });
 
   const terminal = openTerminal(stop.signal);
   const program = new Command("scissiond")
