@@ -1,11 +1,15 @@
 import { printable } from "../core/index.js";
-import type { PlannedPartition, RankedPlan } from "../planner/index.js";
+import type { DagPartition, DagPlan, PlannedPartition, RankedPlan } from "../planner/index.js";
 import { formatMs, renderTable } from "./table.js";
 
 const BAR_COLUMNS_MAX = 60;
 /** Columns beside the bars: the stage's name and its time. */
 const LABEL_COLUMNS = 44;
+const RANGES_SHOWN_MAX = 3;
 const BYTES_PER_MEGABYTE = 1_000_000;
+
+/** A plan by blocks, or one by layers, which has no other objectives. */
+export type ShownPlan = RankedPlan | DagPlan;
 
 interface View {
   columns: number;
@@ -16,30 +20,37 @@ interface View {
 /** The document that `plan --json` prints. */
 export function planJson(
   model: string,
-  answer: { plans: readonly RankedPlan[]; infeasible: string | null },
+  answer: { plans: readonly ShownPlan[]; infeasible: string | null },
   { withObjectives }: View,
 ): string {
   const plans = answer.plans.map((plan, index) => ({
     rank: index + 1,
     latencyMs: plan.latencyMs,
     transferBytes: plan.transferBytes,
-    ...(withObjectives
+    ...(withObjectives && "bottleneckMs" in plan
       ? { bottleneckMs: plan.bottleneckMs, energyJoules: plan.energyJoules, price: plan.price }
       : {}),
-    partitions: plan.partitions.map(({ tier, node, firstLayer, lastLayer, computeMs }) => ({
-      tier,
-      node,
-      firstLayer,
-      lastLayer,
-      computeMs,
-    })),
+    partitions: plan.partitions.map(partitionJson),
     hops: plan.hops,
   }));
   return `${JSON.stringify({ model, plans, infeasible: answer.infeasible })}\n`;
 }
 
+function partitionJson(partition: PlannedPartition | DagPartition): object {
+  const { tier, node, firstLayer, lastLayer, computeMs } = partition;
+  const ranges = "layers" in partition ? partition.layers : [];
+  return {
+    tier,
+    node,
+    firstLayer,
+    lastLayer,
+    computeMs,
+    ...(ranges.length > 1 ? { layers: ranges } : {}),
+  };
+}
+
 /** A line for each plan, then the stages of the best one as bars. */
-export function planReport(model: string, plans: readonly RankedPlan[], view: View): string {
+export function planReport(model: string, plans: readonly ShownPlan[], view: View): string {
   const rows = plans.map((plan, index) => [
     String(index + 1),
     formatMs(plan.latencyMs),
@@ -59,7 +70,9 @@ export function planReport(model: string, plans: readonly RankedPlan[], view: Vi
 
 const OBJECTIVE_COLUMNS = ["longest stage", "energy", "price"];
 
-function objectiveCells({ bottleneckMs, energyJoules, price }: RankedPlan): string[] {
+function objectiveCells(plan: ShownPlan): string[] {
+  if (!("bottleneckMs" in plan)) return OBJECTIVE_COLUMNS.map(() => "?");
+  const { bottleneckMs, energyJoules, price } = plan;
   return [
     formatMs(bottleneckMs),
     energyJoules === null ? "?" : `${energyJoules.toPrecision(4)} J`,
@@ -67,12 +80,20 @@ function objectiveCells({ bottleneckMs, energyJoules, price }: RankedPlan): stri
   ];
 }
 
-function describePartition({ tier, node, firstLayer, lastLayer }: PlannedPartition): string {
-  return `${tier} ${printable(node, 40)} ${firstLayer}–${lastLayer}`;
+function describePartition(partition: PlannedPartition | DagPartition): string {
+  return `${partition.tier} ${printable(partition.node, 40)} ${describeLayers(partition)}`;
+}
+
+function describeLayers(partition: PlannedPartition | DagPartition): string {
+  const { firstLayer, lastLayer } = partition;
+  const ranges = "layers" in partition ? partition.layers : [[firstLayer, lastLayer]];
+  const shown = ranges.slice(0, RANGES_SHOWN_MAX).map(([first, last]) => `${first}–${last}`);
+  const hidden = ranges.length - shown.length;
+  return shown.join(",") + (hidden > 0 ? ` and ${hidden} more ranges up to ${lastLayer}` : "");
 }
 
 /** Computing and transfers in the order in which they happen. */
-function stageBars(plan: RankedPlan, { columns }: { columns: number }): string {
+function stageBars(plan: ShownPlan, { columns }: { columns: number }): string {
   const stages = stagesOf(plan);
   const longestMs = Math.max(...stages.map((stage) => stage.ms));
   const width = Math.max(10, Math.min(BAR_COLUMNS_MAX, columns - LABEL_COLUMNS));
@@ -84,7 +105,7 @@ function stageBars(plan: RankedPlan, { columns }: { columns: number }): string {
   return renderTable(["stage", "time", ""], rows, new Set(["time"]));
 }
 
-function stagesOf(plan: RankedPlan): { name: string; ms: number }[] {
+function stagesOf(plan: ShownPlan): { name: string; ms: number }[] {
   const stages: { name: string; ms: number }[] = [];
   const hops = [...plan.hops];
   let at = plan.source;
@@ -99,7 +120,7 @@ function stagesOf(plan: RankedPlan): { name: string; ms: number }[] {
   for (const partition of plan.partitions) {
     if (partition.node !== at) pass();
     stages.push({
-      name: `${printable(partition.node, 20)} ${partition.firstLayer}–${partition.lastLayer}`,
+      name: `${printable(partition.node, 20)} ${describeLayers(partition)}`,
       ms: partition.computeMs,
     });
     at = partition.node;

@@ -5,6 +5,8 @@ import {
   loadProfiles,
   paretoPlans,
   planChart,
+  type PlanningProblem,
+  type ProfileSet,
   parseLinks,
   parseNodesFile,
   parseObjective,
@@ -12,9 +14,11 @@ import {
   SCISSION_COST_MODEL,
   SCISSION_INPUT_BYTES,
 } from "../planner/index.js";
+import { AppError } from "../core/index.js";
 import { decimalNumber, wholeNumber } from "./number-option.js";
 import { readJsonFiles, readTextFile, writePicture } from "./plan-files.js";
-import { planJson, planReport } from "./plan-report.js";
+import { planByLayers } from "./plan-layers.js";
+import { planJson, planReport, type ShownPlan } from "./plan-report.js";
 import { EXIT_CODES, type Terminal } from "./terminal.js";
 
 interface PlanFlags {
@@ -37,6 +41,7 @@ interface PlanFlags {
   nodes?: string;
   pareto: boolean;
   plot?: string;
+  byLayers?: string;
   top: number;
   json: boolean;
 }
@@ -108,6 +113,10 @@ export function planCommand(terminal: Terminal): Command {
       "longest latency that is allowed",
       decimalNumber({ min: 0.000_001, max: 1e12 }),
     )
+    .option(
+      "--by-layers <model.onnx>",
+      "the best plan whose parts need not be consecutive, from fine-grained profiles",
+    )
     .option("--plot <file>", "draw the best plan as an SVG picture")
     .option("--top <k>", "how many plans to show", wholeNumber({ min: 1, max: 100_000 }), 5)
     .option("--json", "print one JSON document", false)
@@ -137,13 +146,14 @@ async function plan(terminal: Terminal, flags: PlanFlags): Promise<void> {
     deadlineMs: flags.deadline,
   });
   for (const note of notes) terminal.err(`note: ${note}\n`);
-  const find = flags.pareto ? paretoPlans : rankPlans;
   const answer =
-    contradiction === undefined ? find(problem) : { plans: [], infeasible: contradiction };
+    contradiction === undefined
+      ? await answerOf(flags, profiles, problem)
+      : { plans: [], infeasible: contradiction };
   const isLatencyAlone = flags.objective === "latency" && !flags.pareto && nodesFile === undefined;
   const view = { columns: terminal.columns, withObjectives: !isLatencyAlone };
   const [best] = answer.plans;
-  if (flags.plot !== undefined && best !== undefined) {
+  if (flags.plot !== undefined && best !== undefined && "bottleneckMs" in best) {
     await writePicture(flags.plot, planChart(profiles.model, problem, best));
   }
   if (flags.json) terminal.out(planJson(profiles.model, answer, view));
@@ -154,4 +164,20 @@ async function plan(terminal: Terminal, flags: PlanFlags): Promise<void> {
     terminal.err(`scissiond: there is no plan: ${answer.infeasible}\n`);
     terminal.setExitCode(EXIT_CODES.failed);
   }
+}
+
+async function answerOf(
+  flags: PlanFlags,
+  profiles: ProfileSet,
+  problem: PlanningProblem,
+): Promise<{ plans: readonly ShownPlan[]; infeasible: string | null }> {
+  if (flags.byLayers === undefined) return flags.pareto ? paretoPlans(problem) : rankPlans(problem);
+  if (flags.plot !== undefined || flags.pareto) {
+    throw new AppError(
+      "USAGE",
+      "--by-layers gives one plan and no picture; drop --plot and --pareto",
+    );
+  }
+  const { plan, infeasible } = await planByLayers(flags.byLayers, profiles, problem);
+  return { plans: plan === null ? [] : [plan], infeasible };
 }

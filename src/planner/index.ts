@@ -39,5 +39,6 @@ export {
   type LayerTensor,
   type NamedLayer,
 } from "./dag/layer-graph.js";
+export { graphOfProfile, type ModelWiring, type ProfiledBlocks } from "./dag/profile-graph.js";
 export { type DagPartition, type DagPlan, type DagProblem, partitionDag } from "./dag/partition.js";
 export { planChart } from "./plot/plan-chart.js";

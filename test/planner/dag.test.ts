@@ -220,6 +220,8 @@ describe("partitionDag", () => {
       {
         node: "cam",
         tier: "device",
+        firstLayer: 0,
+        lastLayer: 2,
         layers: [
           [0, 0],
           [2, 2],
@@ -229,6 +231,8 @@ describe("partitionDag", () => {
       {
         node: "gpu",
         tier: "cloud",
+        firstLayer: 1,
+        lastLayer: 3,
         layers: [
           [1, 1],
           [3, 3],

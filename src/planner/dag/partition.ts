@@ -8,20 +8,19 @@ import { transferMs } from "../weights.js";
 import { cutChain } from "./chain-cut.js";
 import type { LayerGraph } from "./layer-graph.js";
 
-/** A problem whose blocks are the vertices of `graph`; their `outputBytes` do not count. */
-export interface DagProblem {
-  graph: LayerGraph;
-  nodes: PlanningProblem["nodes"];
-  links: PlanningProblem["links"];
-  sources: PlanningProblem["sources"];
-  costModel: PlanningProblem["costModel"];
-  constraints: PlanningProblem["constraints"];
-}
+/** A problem whose blocks are the vertices of `graph`. */
+export type DagProblem = { graph: LayerGraph } & Pick<
+  PlanningProblem,
+  "nodes" | "links" | "sources" | "costModel" | "constraints" | "paths" | "objective"
+>;
 
 export interface DagPartition {
   node: string;
   tier: Tier;
-  /** Ranges of layers, inclusive, in order. */
+  firstLayer: number;
+  /** Inclusive. */
+  lastLayer: number;
+  /** All ranges of layers, inclusive, in order. */
   layers: [number, number][];
   computeMs: number;
 }
@@ -66,9 +65,10 @@ export function partitionDag(problem: DagProblem): DagPlan | null {
   return best === undefined ? null : describe(problem, best.chain, best.stages);
 }
 
-function asPlanningProblem({ graph, ...problem }: DagProblem): PlanningProblem {
+function asPlanningProblem(problem: DagProblem): PlanningProblem {
+  const { graph, ...others } = problem;
   return {
-    ...problem,
+    ...others,
     blocks: graph.layers.map((layer) => ({ ...layer, outputBytes: 0 })),
     inputBytes: 0,
     topK: 1,
@@ -87,6 +87,13 @@ function keepInput({ routes, mayRun }: Field, { tensors }: LayerGraph): void {
 }
 
 function refuseCoupled(problem: PlanningProblem): void {
+  const { objective = "latency", paths } = problem;
+  if (objective !== "latency" || paths !== undefined) {
+    throw new AppError(
+      "USAGE",
+      "partitioning by layers knows latency along the tiers only; plan by blocks for other objectives and paths",
+    );
+  }
   const { constraints, nodes } = problem;
   const coupled = [...TIERS.flatMap((tier) => [constraints[tier]]), ...constraints.limits].some(
     (own) =>
@@ -272,5 +279,12 @@ function partitionOf(
     if (last !== undefined && last[1] === firstLayer - 1) last[1] = lastLayer;
     else layers.push([firstLayer, lastLayer]);
   }
-  return { node: node.name, tier: node.tier, layers, computeMs };
+  return {
+    node: node.name,
+    tier: node.tier,
+    firstLayer: layers[0]?.[0] ?? 0,
+    lastLayer: layers.at(-1)?.[1] ?? 0,
+    layers,
+    computeMs,
+  };
 }

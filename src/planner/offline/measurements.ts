@@ -3,6 +3,7 @@ import { AppError, printable } from "../../core/index.js";
 import { type Parsed, parseValue, TIERS, type Tier, tierSchema } from "../../protocol/index.js";
 
 const BLOCKS_MAX = 20_000;
+const CUT_TENSORS_MAX = 10_000;
 const MS_PER_SECOND = 1_000;
 
 const nameTextSchema = z.string().min(1).max(200);
@@ -21,6 +22,10 @@ const ownProfileSchema = z.object({
         lastLayer: layerSchema,
         medianMs: quantitySchema,
         outputBytes: quantitySchema,
+        cutTensors: z
+          .array(z.object({ name: z.string(), bytes: quantitySchema }))
+          .max(CUT_TENSORS_MAX)
+          .optional(),
       }),
     )
     .min(1)
@@ -40,13 +45,21 @@ const scissionBlocksSchema = z
   .min(1)
   .max(BLOCKS_MAX);
 
+export interface MeasuredBlock {
+  firstLayer: number;
+  lastLayer: number;
+  outputBytes: number;
+  /** What crosses the cut behind the block; undefined where the format does not tell. */
+  cutTensors?: readonly { name: string; bytes: number }[] | undefined;
+}
+
 /** Measured times of one model on one node. */
 export interface Measurement {
   path: string;
   node: { name: string; tier: Tier };
   /** Undefined where the format has none. */
   inputBytes: number | undefined;
-  blocks: readonly { firstLayer: number; lastLayer: number; outputBytes: number }[];
+  blocks: readonly MeasuredBlock[];
   blockMs: readonly number[];
 }
 

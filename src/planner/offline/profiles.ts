@@ -1,6 +1,7 @@
 import { AppError, printable, suggestion } from "../../core/index.js";
-import type { PlanningBlock, PlanningNode } from "../problem.js";
+import type { PlanningNode } from "../problem.js";
 import {
+  type MeasuredBlock,
   type MeasuredModel,
   type Measurement,
   readMeasurements,
@@ -12,7 +13,9 @@ const NAMES_SHOWN_MAX = 20;
 /** A directory of profiles, seen through one model. */
 export interface ProfileSet {
   model: string;
-  blocks: readonly PlanningBlock[];
+  /** Undefined where no profile tells. */
+  sha256: string | undefined;
+  blocks: readonly MeasuredBlock[];
   /** Undefined where no profile tells. */
   inputBytes: number | undefined;
   nodes: readonly PlanningNode[];
@@ -42,11 +45,16 @@ export function loadProfiles(files: readonly TextFile[], model: string): Profile
   notes.push(...measurements.flatMap(zeroNotes));
   return {
     model: chosen[0]?.name ?? model,
-    blocks: first.blocks,
+    sha256: chosen.find(({ sha256 }) => sha256 !== undefined)?.sha256,
+    blocks: (measurements.find(tellsTensors) ?? first).blocks,
     inputBytes: commonInputBytes(measurements),
     nodes: measurements.map(({ node, blockMs }) => ({ ...node, blockMs })),
     notes,
   };
+}
+
+function tellsTensors({ blocks }: Measurement): boolean {
+  return blocks.every(({ cutTensors }) => cutTensors !== undefined);
 }
 
 function matches(candidate: MeasuredModel, query: string): boolean {

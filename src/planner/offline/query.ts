@@ -42,7 +42,11 @@ export function buildQuery(
   links: readonly PlanningLink[],
   options: QueryOptions,
 ): Query {
-  const { blocks } = profiles;
+  const blocks = profiles.blocks.map(({ firstLayer, lastLayer, outputBytes }) => ({
+    firstLayer,
+    lastLayer,
+    outputBytes,
+  }));
   const criteria = new Map<Tier, Criteria>();
   for (const tier of TIERS) {
     const text = options.criteria[tier];
