@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { createReadStream, statSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { AppError, errorMessage } from "../core/index.js";
 import type { InputBinding } from "../protocol/index.js";
@@ -10,6 +10,8 @@ export interface ModelFile {
   path: string;
   sha256: string;
   bytes: number;
+  /** When the file was changed last, as it was hashed. */
+  modifiedMs: number;
   inputs: readonly InputBinding[];
   /** Undefined: the daemon's default. */
   maxCutTensors: number | undefined;
@@ -24,9 +26,9 @@ export async function hashModels(models: readonly ModelEntry[]): Promise<ModelFi
   const files: ModelFile[] = [];
   for (const { name, path, inputs, maxCutTensors } of models) {
     try {
-      const { size } = await stat(path);
+      const { size, mtimeMs } = await stat(path);
       const sha256 = await sha256Of(path);
-      files.push({ name, path, inputs, maxCutTensors, bytes: size, sha256 });
+      files.push({ name, path, inputs, maxCutTensors, bytes: size, modifiedMs: mtimeMs, sha256 });
     } catch (cause) {
       throw new AppError(
         "MODEL_UNREADABLE",
@@ -36,6 +38,12 @@ export async function hashModels(models: readonly ModelEntry[]): Promise<ModelFi
     }
   }
   return files;
+}
+
+/** False when the file has been changed or taken away since: then its hash says nothing. */
+export function isUnchanged({ path, bytes, modifiedMs }: ModelFile): boolean {
+  const now = statSync(path, { throwIfNoEntry: false });
+  return now?.size === bytes && now.mtimeMs === modifiedMs;
 }
 
 async function sha256Of(path: string): Promise<string> {

@@ -9,6 +9,7 @@ import type { Bars } from "./bars.js";
 import type { Benchmarks } from "./benchmarks.js";
 import type { DaemonDeps } from "./deps.js";
 import type { Foundation } from "./foundation.js";
+import { isUnchanged } from "./models.js";
 import { matchPipelines } from "./pipelines.js";
 import type { Pipeline } from "./problem.js";
 import type { Reconciler } from "./reconcile.js";
@@ -93,6 +94,11 @@ export async function keep(running: Running, written: Promise<void>): Promise<vo
 export function problemsOf(running: Running): string[] {
   const { parts, storeProblem } = running;
   const problems = [
+    ...running.desired.models
+      .filter((model) => !isUnchanged(model))
+      .map(
+        ({ name, path }) => `model ${name}: ${path} is no longer what it was; reload to take it`,
+      ),
     ...(parts.reconciler?.problems() ?? []),
     ...(parts.benchmarks?.problems() ?? []),
   ];

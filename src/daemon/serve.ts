@@ -1,5 +1,6 @@
 import { type Publisher, type Rejection, startPublisher } from "../publisher/index.js";
 import { refreshGauges } from "./gauges.js";
+import { isUnchanged } from "./models.js";
 import { currentStatus, offerPlans, planOf, problemsOf, type Running, wake } from "./running.js";
 
 /** Opens the HTTP port and offers the plans of the last run, before any benchmark. */
@@ -22,7 +23,8 @@ export async function servePlans(running: Running): Promise<Publisher> {
       decisions: () => store.state.decisions.toReversed(),
       artifactPath: (request) => {
         if (request.kind === "model") {
-          return running.desired.models.find(({ sha256 }) => sha256 === request.modelSha256)?.path;
+          const model = running.desired.models.find(({ sha256 }) => sha256 === request.modelSha256);
+          return model !== undefined && isUnchanged(model) ? model.path : undefined;
         }
         const { modelSha256, partitionSha256 } = request;
         if (!artifacts.has(modelSha256, partitionSha256)) return undefined;

@@ -1,3 +1,6 @@
+import { createHash } from "node:crypto";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { connectAsync } from "mqtt";
 import { afterEach, describe, expect, it } from "vitest";
 import { subscribe } from "../../src/client/index.js";
@@ -91,6 +94,27 @@ describe("the daemon", () => {
       /_rejected_total\{source="mqtt",cause="[a-z-]+"\} [1-9]/.test(await metrics()),
     );
     expect(await metrics()).toMatch(/_store_write_duration_seconds_count\{result="ok"\} [1-9]/);
+  });
+
+  it("does not hand out a model file that has become another one", async () => {
+    const files = await writeSite();
+    cleanup.push(() => files.remove());
+    const daemon = await runDaemon(files.configPath);
+    cleanup.push(() => daemon.stop());
+    const path = join(files.directory, "chain.onnx");
+    const sha256 = createHash("sha256")
+      .update(await readFile(path))
+      .digest("hex");
+    const url = `http://127.0.0.1:${daemon.port}/api/v1/models/${sha256}`;
+    const status = async (): Promise<number> => {
+      const response = await fetch(url);
+      await response.body?.cancel();
+      return response.status;
+    };
+    expect(await status()).toBe(200);
+    await writeFile(path, "another");
+    expect(await status()).toBe(404);
+    expect(daemon.status().problems.join()).toContain("chain.onnx is no longer what it was");
   });
 
   it("serves the last plan at once after a restart, before it hears of anybody", async () => {
