@@ -14,6 +14,7 @@ export interface ModelCacheOptions {
   modelsDirectory: string;
   /** The daemon's HTTP server. */
   daemonUrl: string;
+  daemonToken?: string;
   limits: { modelBytesMax: number; cacheBytesMax: number; downloadTimeoutMs: number };
 }
 
@@ -91,7 +92,12 @@ async function download(
   const timeout = AbortSignal.timeout(options.limits.downloadTimeoutMs);
   const either = AbortSignal.any([signal, timeout]);
   try {
-    const response = await fetch(url, { signal: either, redirect: "error" });
+    const { daemonToken } = options;
+    const response = await fetch(url, {
+      signal: either,
+      redirect: "error",
+      headers: daemonToken === undefined ? {} : { authorization: `Bearer ${daemonToken}` },
+    });
     if (!response.ok || response.body === null) {
       await response.body?.cancel();
       const text = `the daemon answers ${response.status} for the model ${model.sha256}`;

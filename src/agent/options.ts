@@ -16,6 +16,8 @@ export interface AgentOptions {
   modelsDirectory: string;
   /** Base URL of the daemon, from which models are downloaded: "http://edge-1:7420". */
   daemonUrl: string;
+  /** Bearer token for it, where it asks for one. */
+  daemonToken?: string;
   limits: {
     modelBytesMax: number;
     /** Bytes of all cached models together; the longest unused go first. */

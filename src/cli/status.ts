@@ -5,6 +5,7 @@ import { DEFAULT_URL, unreachable } from "./daemon-address.js";
 import { describePlan } from "./plan-words.js";
 import { renderTable } from "./table.js";
 import type { Terminal } from "./terminal.js";
+import { bearerHeaders, readToken, TOKEN_FILE_OPTION } from "./token.js";
 
 const STATUS_PATH = "/api/v1/status";
 const TIMEOUT_MS = 10_000;
@@ -14,6 +15,7 @@ export function statusCommand(terminal: Terminal): Command {
   return new Command("status")
     .description("Show nodes, links, plans and problems of a running daemon.")
     .option("--url <url>", "address of the daemon", DEFAULT_URL)
+    .option(...TOKEN_FILE_OPTION)
     .option("--json", "print one JSON document instead of tables")
     .addHelpText(
       "after",
@@ -22,18 +24,24 @@ Examples:
   scissiond status
   scissiond status --url http://edge-1:8420 --json`,
     )
-    .action(async ({ url, json }: { url: string; json?: true }) => {
-      const status = await fetchStatus(url, terminal.signal);
+    .action(async ({ url, tokenFile, json }: { url: string; tokenFile?: string; json?: true }) => {
+      const token = await readToken(terminal, tokenFile);
+      const status = await fetchStatus(url, token, terminal.signal);
       terminal.out(json === true ? `${JSON.stringify(status, null, 2)}\n` : describeStatus(status));
     });
 }
 
 /** Asks the daemon. Throws USAGE for no URL, DAEMON_UNREACHABLE where no daemon of this kind answers. */
-async function fetchStatus(url: string, signal: AbortSignal): Promise<Status> {
+async function fetchStatus(
+  url: string,
+  token: string | undefined,
+  signal: AbortSignal,
+): Promise<Status> {
   if (!URL.canParse(url)) throw new AppError("USAGE", `${url} is no URL; use http://HOST:PORT`);
   let text: string;
   try {
     const response = await fetch(new URL(STATUS_PATH, url), {
+      headers: bearerHeaders(token),
       signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
     });
     if (!response.ok) throw new Error(`HTTP status ${response.status}`);

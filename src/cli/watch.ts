@@ -5,11 +5,13 @@ import type { PlanDocument } from "../protocol/index.js";
 import { DEFAULT_URL, unreachable } from "./daemon-address.js";
 import { describePlan } from "./plan-words.js";
 import type { Terminal } from "./terminal.js";
+import { readToken, TOKEN_FILE_OPTION } from "./token.js";
 
 export function watchCommand(terminal: Terminal): Command {
   return new Command("watch")
     .description("Follow the plans of a running daemon: one line for each update.")
     .option("--url <url>", "address of the daemon", DEFAULT_URL)
+    .option(...TOKEN_FILE_OPTION)
     .option("--json", "print one JSON document per line")
     .addHelpText(
       "after",
@@ -20,14 +22,21 @@ Examples:
   scissiond watch
   scissiond watch --url http://edge-1:8420 --json`,
     )
-    .action(({ url, json }: { url: string; json?: true }) =>
-      watch(terminal, url, json === true ? jsonLines : textLines),
-    );
+    .action(async ({ url, tokenFile, json }: WatchFlags) => {
+      const token = await readToken(terminal, tokenFile);
+      await watch(terminal, { url, token }, json === true ? jsonLines : textLines);
+    });
+}
+
+interface WatchFlags {
+  url: string;
+  tokenFile?: string;
+  json?: true;
 }
 
 async function watch(
   terminal: Terminal,
-  url: string,
+  { url, token }: { url: string; token: string | undefined },
   linesOf: (update: Update) => string[],
 ): Promise<void> {
   const stop = new AbortController();
@@ -44,7 +53,8 @@ async function watch(
     }
   };
   const signal = AbortSignal.any([terminal.signal, stop.signal]);
-  for await (const update of subscribe(url, { signal, onConnection })) {
+  const login = token === undefined ? {} : { token };
+  for await (const update of subscribe(url, { signal, onConnection, ...login })) {
     for (const line of linesOf(update)) terminal.out(`${line}\n`);
   }
   if (firstFailure !== undefined) throw unreachable(url, new Error(firstFailure));

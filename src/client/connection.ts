@@ -19,6 +19,7 @@ export interface Conversation {
   options: ConnectionOptions;
   clock: Clock;
   openSocket: SocketFactory;
+  token: string | undefined;
   /** Ends the conversation. */
   signal: AbortSignal;
   /** The connection is open; `send` returns false, and sends nothing, after its end. */
@@ -57,7 +58,10 @@ export async function converse(conversation: Conversation): Promise<string | und
 
   let socket: SocketLike | undefined;
   try {
-    socket = await conversation.openSocket(url, UPDATES_SUBPROTOCOL, { messageBytesMax });
+    socket = await conversation.openSocket(url, UPDATES_SUBPROTOCOL, {
+      messageBytesMax,
+      token: conversation.token,
+    });
     listen(socket, { ended: ended.signal, closed, end, heard: onHeard }, conversation);
     const first = AbortSignal.any([ended.signal, heard.first.signal]);
     await clock.sleep(options.connectTimeoutSeconds * 1_000, first);

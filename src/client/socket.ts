@@ -19,16 +19,22 @@ export interface SocketLike {
   ): void;
 }
 
+export interface SocketOptions {
+  messageBytesMax: number;
+  /** Bearer token. */
+  token: string | undefined;
+}
+
 export type SocketFactory = (
   url: string,
   subprotocol: string,
-  limits: { messageBytesMax: number },
+  options: SocketOptions,
 ) => Promise<SocketLike>;
 
 type BrowserWebSocket = new (url: string, protocols: string[]) => SocketLike;
 
 /** `ws` where it can be loaded, which is in Node; else the browser's own WebSocket. */
-export const openSocket: SocketFactory = async (url, subprotocol, { messageBytesMax }) => {
+export const openSocket: SocketFactory = async (url, subprotocol, { messageBytesMax, token }) => {
   // In a browser the import fails, or a bundler has put a module without this export in its place.
   const ws: Partial<typeof Ws> = await import("ws").catch(() => ({}));
   const { WebSocket: NodeWebSocket } = ws;
@@ -36,9 +42,18 @@ export const openSocket: SocketFactory = async (url, subprotocol, { messageBytes
     return new NodeWebSocket(url, [subprotocol], {
       maxPayload: messageBytesMax,
       perMessageDeflate: false,
+      ...(token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } }),
     });
   }
   const { WebSocket } = globalThis as { WebSocket?: BrowserWebSocket };
   if (WebSocket === undefined) throw new Error("this platform has no WebSocket");
-  return new WebSocket(url, [subprotocol]);
+  return new WebSocket(url, [subprotocol, ...bearerSubprotocol(token)]);
 };
+
+/** A browser cannot set headers on a WebSocket, so the token travels as a subprotocol. */
+function bearerSubprotocol(token: string | undefined): string[] {
+  if (token === undefined) return [];
+  const base64 = btoa(String.fromCharCode(...new TextEncoder().encode(token)));
+  const base64url = base64.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  return [`scission.bearer.${base64url}`];
+}

@@ -42,6 +42,8 @@ export interface SubscribeOptions extends RuntimeHooks {
   activate?(plan: PlanDocument): Promise<void> | void;
   /** Absent: all. */
   pipelines?: readonly string[];
+  /** Bearer token, where the daemon asks for one. */
+  token?: string;
   /** Plans known from an earlier run; they are not sent again while they are still in force. */
   have?: readonly PlanDocument[];
   /** Ends the iteration. */
@@ -209,6 +211,7 @@ async function keepConnected(link: Link, connecting: Connecting): Promise<void> 
       options: connection,
       clock,
       openSocket: options.openSocket ?? openSocket,
+      token: options.token,
       signal,
       onOpen(send) {
         link.opened(send);

@@ -32,6 +32,9 @@ export const agentFileSchema = z.strictObject({
   daemonUrl: z
     .url({ protocol: /^https?$/ })
     .describe('The daemon\'s HTTP port, from which models are downloaded: "http://edge-1:8420".'),
+  daemonTokenFile: pathSchema
+    .optional()
+    .describe("File that holds the bearer token for daemonUrl, of a client with the role runtime."),
   mqtt: mqttClientSchema
     .extend({ url: brokerUrlSchema.describe('The broker\'s address: "mqtt://edge-1:1883".') })
     .describe("MQTT, by which this node reports."),

@@ -1,13 +1,15 @@
 import { isLoopback } from "../core/index.js";
+import { isProtected } from "../publisher/options.js";
 import type { DaemonFile } from "./daemon-schema.js";
 import type { Finding } from "./problem.js";
 
-/** The HTTP port has no authentication: beyond loopback it opens only when told so. */
+/** Beyond loopback the HTTP port opens only where strangers are kept out, or when told so. */
 export function exposureErrors({ listen }: DaemonFile): Finding[] {
-  if (listen.allowUnprotected || isLoopback(listen.host)) return [];
+  if (listen.allowUnprotected || isProtected(listen)) return [];
   const message =
     `${listen.host} can be reached from other machines, and anybody there could read plans ` +
-    "and models; listen on 127.0.0.1, or set listen.allowUnprotected: true";
+    "and models; listen on 127.0.0.1, set both listen.tls and listen.clients, or set " +
+    "listen.allowUnprotected: true";
   return [{ path: ["listen", "host"], at: "value", message }];
 }
 

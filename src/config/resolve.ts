@@ -4,10 +4,12 @@ import { join, resolve } from "node:path";
 import type { AgentFile } from "./agent-schema.js";
 import type { DaemonFile } from "./daemon-schema.js";
 import { exposureErrors, exposureWarnings } from "./exposure.js";
+import { resolveListen } from "./listen.js";
 import { resolveMqtt } from "./mqtt.js";
 import type { Finding } from "./problem.js";
 import type { AgentConfig, DaemonConfig } from "./resolved.js";
 import { hasDaylightSaving } from "./schedule.js";
+import { readNamedFile } from "./secrets.js";
 
 const NAME_LENGTH_MAX = 63;
 
@@ -24,6 +26,7 @@ export async function resolveDaemon(
 ): Promise<Resolved<DaemonConfig>> {
   const { url, broker, ...section } = file.mqtt;
   const mqtt = await resolveMqtt(section, directory);
+  const listen = await resolveListen(file.listen, directory);
   const { username, password } = mqtt.client;
   const models = file.models.map((model) => ({ ...model, path: resolve(directory, model.path) }));
   return {
@@ -31,6 +34,7 @@ export async function resolveDaemon(
       ...file,
       node: { ...file.node, name: file.node.name ?? hostNodeName(hostname()) },
       stateDirectory: resolve(directory, file.stateDirectory),
+      listen: listen.options,
       mqtt: {
         client: { ...mqtt.client, url: url ?? `mqtt://127.0.0.1:${broker.port}` },
         broker:
@@ -48,9 +52,10 @@ export async function resolveDaemon(
         thresholds: { ...file.thresholds, ...pipeline.thresholds },
       })),
     },
-    errors: [...mqtt.errors, ...exposureErrors(file)],
+    errors: [...mqtt.errors, ...listen.errors, ...exposureErrors(file)],
     warnings: [
       ...mqtt.warnings,
+      ...listen.warnings,
       ...exposureWarnings(file),
       ...scheduleWarnings(file),
       ...(await missingModels(models.map(({ path }) => path))),
@@ -62,18 +67,23 @@ export async function resolveAgent(
   file: AgentFile,
   directory: string,
 ): Promise<Resolved<AgentConfig>> {
-  const { stateDirectory, ...rest } = file;
+  const { stateDirectory, daemonTokenFile, ...rest } = file;
   const { url, ...section } = file.mqtt;
   const mqtt = await resolveMqtt(section, directory);
+  const token = await readNamedFile(directory, daemonTokenFile, {
+    path: ["daemonTokenFile"],
+    secret: true,
+  });
   return {
     config: {
       ...rest,
+      ...(token.text === undefined ? {} : { daemonToken: token.text }),
       node: { ...file.node, name: file.node.name ?? hostNodeName(hostname()) },
       mqtt: { ...mqtt.client, url },
       modelsDirectory: join(resolve(directory, stateDirectory), "models"),
     },
-    errors: mqtt.errors,
-    warnings: mqtt.warnings,
+    errors: [...mqtt.errors, ...token.errors],
+    warnings: [...mqtt.warnings, ...token.warnings],
   };
 }
 

@@ -22,7 +22,9 @@ export interface DaemonConfig extends Omit<DaemonFile, "node" | "mqtt" | "pipeli
 }
 
 /** An agent's configuration with absolute paths and secrets filled in. Never log it whole. */
-export interface AgentConfig extends Omit<AgentFile, "node" | "mqtt" | "stateDirectory"> {
+export interface AgentConfig
+  extends Omit<AgentFile, "node" | "mqtt" | "stateDirectory" | "daemonTokenFile"> {
+  daemonToken?: string;
   node: AgentFile["node"] & { name: string };
   mqtt: MqttOptions;
   modelsDirectory: string;

@@ -33,10 +33,18 @@ export async function reloaded(
 ): Promise<Desired> {
   const models = await hashModels(next.models);
   const config = { ...next };
-  const kept = FIXED.filter((key) => !isEqual(current.config[key], next[key]));
-  for (const key of kept) Object.assign(config, { [key]: current.config[key] });
+  const kept = FIXED.filter(
+    (key) => !isEqual(fixedPart(current.config, key), fixedPart(next, key)),
+  );
+  for (const key of FIXED) Object.assign(config, { [key]: current.config[key] });
+  config.listen = { ...current.config.listen, clients: next.listen.clients };
   if (kept.length > 0) log.warn({ settings: kept }, "these settings change only with a restart");
   return { config, models };
+}
+
+/** Who may connect is no matter of the port itself. */
+function fixedPart(config: DaemonConfig, key: (typeof FIXED)[number]): unknown {
+  return key === "listen" ? { ...config.listen, clients: [] } : config[key];
 }
 
 function isEqual(one: unknown, other: unknown): boolean {

@@ -17,6 +17,7 @@ export async function reload(running: Running, next: DaemonConfig): Promise<void
   running.self = { ...running.self, models };
   running.context.recordNode(running.self);
   running.parts.telemetry?.setState(running.self);
+  running.parts.publisher?.setClients(running.desired.config.listen.clients);
   await restartSchedule(running);
   wake(running);
 }

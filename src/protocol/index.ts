@@ -41,13 +41,19 @@ export {
 export {
   type BlockProfile,
   blockProfileSchema,
+  type Calibration,
+  calibrationSchema,
   type Environment,
   environmentSchema,
   equalitySchema,
+  type Noise,
+  noiseSchema,
   type Profile,
   profileSchema,
   type TensorInfo,
   tensorInfoSchema,
+  type WholeProfile,
+  wholeProfileSchema,
 } from "./profile.js";
 export { type Status, statusSchema } from "./status.js";
 export {
@@ -63,3 +69,4 @@ export {
   UPDATES_PATH,
   UPDATES_SUBPROTOCOL,
 } from "./updates.js";
+export { type Recorded, recordSchema } from "./recording.js";

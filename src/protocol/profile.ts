@@ -17,7 +17,13 @@ export const blockProfileSchema = z.strictObject({
   firstLayer: z.number().int().nonnegative(),
   /** Inclusive. */
   lastLayer: z.number().int().nonnegative(),
+  /** Where the profile has a calibration, the blocks' medians sum to `wholeMs`. */
   medianMs: z.number().nonnegative(),
+  /** Of the block on its own. Absent in profiles of older versions, as are the next two. */
+  rawMedianMs: z.number().nonnegative().optional(),
+  p95Ms: z.number().nonnegative().optional(),
+  /** Whether the median was known as precisely as asked before time or repeats ended. */
+  stable: z.boolean().optional(),
   /** Interquartile range of the repeats. */
   spreadMs: z.number().nonnegative(),
   repeats: z.number().int().positive(),
@@ -47,6 +53,50 @@ export const equalitySchema = z.strictObject({
   ok: z.boolean(),
 });
 
+/** Repeated runs of the whole model. */
+export const wholeProfileSchema = z.strictObject({
+  p95Ms: z.number().nonnegative(),
+  /** Interquartile range. */
+  spreadMs: z.number().nonnegative(),
+  repeats: z.number().int().positive(),
+  stable: z.boolean(),
+});
+export type WholeProfile = z.infer<typeof wholeProfileSchema>;
+
+const percentSchema = z.number().nonnegative().nullable();
+
+/** What else went on while the profile was measured; null where the system does not tell. */
+export const noiseSchema = z.strictObject({
+  /** One minute's, before the benchmark began. */
+  loadAverage: z.number().nonnegative().nullable(),
+  /** Share of the time in which some task waited for a processor. */
+  cpuPressurePercent: percentSchema,
+  /** Share of the processors' time that the hypervisor gave to others. */
+  stealPercent: percentSchema,
+  frequencyChangePercent: percentSchema,
+  /** Why the times deserve less trust, in plain words; empty for a quiet machine. */
+  marks: z.array(z.string().max(200)).max(10),
+});
+export type Noise = z.infer<typeof noiseSchema>;
+
+/** How measured blocks were made to sum to the whole model. */
+export const calibrationSchema = z.strictObject({
+  /** Sum of the raw medians: more than the whole, as each cut costs copies and layout changes. */
+  rawSumMs: z.number().nonnegative(),
+  /** Of one call of a model that does nothing; a part of each raw median. */
+  callOverheadMs: z.number().nonnegative(),
+  /** What the rest exceeded the whole by, for each byte that crosses into or out of a block. */
+  msPerCutByte: z.number().nonnegative(),
+  /** What a raw median less all of that was multiplied by. */
+  factor: z.number().positive(),
+  /**
+   * Error of the calibrated blocks where it was checked: the model was cut in two at its middle,
+   * and both halves were timed. Null for a model of fewer than three blocks.
+   */
+  residualPercent: z.number().nonnegative().nullable(),
+});
+export type Calibration = z.infer<typeof calibrationSchema>;
+
 /** What `bench --json` prints, agents publish and `plan` reads. */
 export const profileSchema = z
   .strictObject({
@@ -61,6 +111,10 @@ export const profileSchema = z
     environment: environmentSchema,
     inputBytes: z.number().int().nonnegative(),
     wholeMs: z.number().nonnegative(),
+    /** Absent in profiles of older versions, as are `calibration` and `noise`. */
+    whole: wholeProfileSchema.optional(),
+    calibration: calibrationSchema.optional(),
+    noise: noiseSchema.optional(),
     blocks: z.array(blockProfileSchema).min(1).max(PROFILE_BLOCKS_MAX),
     equality: equalitySchema,
   })

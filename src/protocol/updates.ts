@@ -18,6 +18,8 @@ export const CLOSE_CODES = {
   tooMany: 4004,
   /** Another runtime subscribed for the same node and pipelines: the newest one counts. */
   replaced: 4005,
+  /** Not in the role that the client has, or no longer. */
+  forbidden: 4006,
 } as const;
 
 const revisionSchema = z.number().int().positive();

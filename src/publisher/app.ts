@@ -1,9 +1,11 @@
 import { type Context, Hono } from "hono";
 import { z } from "zod";
 import { nameSchema, sha256Schema, UPDATES_PATH } from "../protocol/index.js";
+import type { Access } from "./access.js";
 import { errorResponse } from "./answers.js";
 import { serveArtifact } from "./artifacts.js";
 import type { ArtifactRequest, PublisherDeps } from "./contract.js";
+import { type AppEnv, createGuard, requireRole } from "./guard.js";
 import { PAGE_SECURITY_POLICY, statusPage } from "./page.js";
 import { matchesEtag } from "./ranges.js";
 import type { UpdateStream } from "./stream.js";
@@ -14,12 +16,13 @@ const decisionsQuerySchema = z.object({
 });
 
 /** Every route but the WebSocket upgrade. */
-export function createApp(stream: UpdateStream, deps: PublisherDeps): Hono {
-  const app = new Hono();
+export function createApp(stream: UpdateStream, access: Access, deps: PublisherDeps): Hono<AppEnv> {
+  const app = new Hono<AppEnv>();
   app.use(async (context, next) => {
     await next();
     context.res.headers.set("X-Content-Type-Options", "nosniff");
   });
+  app.use(createGuard(access));
   addHealthRoutes(app, deps);
   addApiRoutes(app, stream, deps);
   addArtifactRoutes(app, deps);
@@ -42,20 +45,22 @@ export function createApp(stream: UpdateStream, deps: PublisherDeps): Hono {
   return app;
 }
 
-function addHealthRoutes(app: Hono, deps: PublisherDeps): void {
+function addHealthRoutes(app: Hono<AppEnv>, deps: PublisherDeps): void {
   const { api, metrics } = deps;
   app.get("/healthz", (context) => context.json({ status: "ok" }));
   app.get("/readyz", (context) => {
     const problems = api.problems();
     const ready = problems.length === 0;
-    return context.json({ ready, problems }, ready ? 200 : 503);
+    // Problems name nodes and files, which are none of a stranger's business.
+    const body = context.get("principal") === undefined ? { ready } : { ready, problems };
+    return context.json(body, ready ? 200 : 503);
   });
   app.get("/metrics", async (context) =>
     context.body(await metrics.render(), 200, { "Content-Type": metrics.contentType }),
   );
 }
 
-function addApiRoutes(app: Hono, stream: UpdateStream, deps: PublisherDeps): void {
+function addApiRoutes(app: Hono<AppEnv>, stream: UpdateStream, deps: PublisherDeps): void {
   const { api } = deps;
   app.get("/api/v1/status", (context) => context.json(api.status()));
   app.get("/api/v1/pipelines", (context) => context.json({ pipelines: api.status().pipelines }));
@@ -95,7 +100,7 @@ function servePlan(context: Context, stream: UpdateStream): Response {
   });
 }
 
-function addArtifactRoutes(app: Hono, deps: PublisherDeps): void {
+function addArtifactRoutes(app: Hono<AppEnv>, deps: PublisherDeps): void {
   const serve = (context: Context, request: ArtifactRequest, sha256: string) => {
     const path = deps.api.artifactPath(request);
     if (path === undefined) {
@@ -103,6 +108,7 @@ function addArtifactRoutes(app: Hono, deps: PublisherDeps): void {
     }
     return serveArtifact(context, { path, sha256 });
   };
+  app.use("/api/v1/models/*", requireRole("runtime", "admin"));
   app.get("/api/v1/models/:model", (context) => {
     const model = sha256Schema.safeParse(context.req.param("model"));
     if (!model.success) return errorResponse(404, "NOT_FOUND", "models are named by SHA-256");

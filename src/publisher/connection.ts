@@ -7,6 +7,7 @@ import {
   parseJson,
   type ReportMessage,
 } from "../protocol/index.js";
+import { mayServe, type Principal } from "./access.js";
 import type { View } from "./content.js";
 import type { CloseCause, PublisherEvent, Rejection, SubscriberInfo } from "./contract.js";
 import type { FrameCache } from "./frames.js";
@@ -39,6 +40,7 @@ const CODE_OF_CAUSE: Record<CloseCause, number> = {
   "too-slow": CLOSE_CODES.tooSlow,
   silent: CLOSE_CODES.tooSlow,
   replaced: CLOSE_CODES.replaced,
+  forbidden: CLOSE_CODES.forbidden,
   stopping: GOING_AWAY,
 };
 
@@ -65,6 +67,7 @@ export interface ConnectionContext {
  * At most one write is outstanding, so a client that does not read costs one frame of memory.
  */
 export class Connection {
+  readonly principal: Principal;
   readonly #socket: WebSocket;
   readonly #context: ConnectionContext;
   readonly #openedMs: number;
@@ -80,7 +83,8 @@ export class Connection {
   readonly #reportRate: RateLimit;
   #closing: { cause: CloseCause; sinceMs: number } | undefined;
 
-  constructor(socket: WebSocket, context: ConnectionContext) {
+  constructor(socket: WebSocket, principal: Principal, context: ConnectionContext) {
+    this.principal = principal;
     this.#socket = socket;
     this.#context = context;
     this.#openedMs = context.clock.monotonicMs();
@@ -239,6 +243,10 @@ export class Connection {
     const session = this.#session;
     if (message.type === "subscribe") {
       if (session !== undefined) return "subscribed already";
+      if (message.role === "runtime" && !mayServe(this.principal, message.node)) {
+        this.close("forbidden", "this client may not be a runtime of that node");
+        return undefined;
+      }
       this.#session = createSession(message);
       this.#context.onSubscribed(this);
       this.pump();

@@ -1,5 +1,6 @@
 import type { Clock, Logger, Random } from "../core/index.js";
 import type { Decision, PlanDocument, ReportMessage, Status } from "../protocol/index.js";
+import type { ClientOptions } from "./options.js";
 import type { RolloutOutcome } from "./rollout.js";
 
 /** All active plans at one moment, at most one of each pipeline, all of `epoch`. Never changed once offered. */
@@ -53,6 +54,7 @@ export type RefusalCause =
   | "wrong-subprotocol"
   | "bad-handshake"
   | "origin"
+  | "unauthorized"
   | "too-many"
   | "too-many-from-address";
 
@@ -63,6 +65,7 @@ export type CloseCause =
   | "too-slow"
   | "silent"
   | "replaced"
+  | "forbidden"
   | "stopping";
 
 export type FrameType =
@@ -115,6 +118,8 @@ export interface Publisher {
   /** Gives up the rollout of this pipeline, if it is not beyond the point of no return. */
   cancelRollout(pipeline: string, reason: string): void;
   rollouts(): readonly RolloutInfo[];
+  /** Who may connect from now on; connections of others are closed. */
+  setClients(clients: readonly ClientOptions[]): void;
   /** How many clients have subscribed and are connected. */
   subscribers(): number;
   subscriberList(): readonly SubscriberInfo[];

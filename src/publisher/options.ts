@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { isLoopback } from "../core/index.js";
+import { nameSchema, sha256Schema } from "../protocol/index.js";
 
 const seconds = z.number().positive().max(3_600);
 
@@ -101,20 +103,80 @@ export const httpOptionsSchema = z.strictObject({
 });
 export type HttpOptions = z.infer<typeof httpOptionsSchema>;
 
+const PATH_LENGTH_MAX = 4_096;
+const CLIENTS_MAX = 10_000;
+const pathSchema = z.string().min(1).max(PATH_LENGTH_MAX);
+
+/** Certificates of the HTTP port, as PEM files. */
+export const tlsOptionsSchema = z.strictObject({
+  certFile: pathSchema.describe(
+    "PEM of the daemon's certificate, with those between it and the root.",
+  ),
+  keyFile: pathSchema.describe("PEM of that certificate's key."),
+  clientCaFile: pathSchema
+    .optional()
+    .describe("PEM of the authorities that sign client certificates."),
+});
+export type TlsOptions = z.infer<typeof tlsOptionsSchema>;
+
+/** Somebody who may connect. Tokens themselves stand nowhere; only their hashes do. */
+export const clientOptionsSchema = z
+  .strictObject({
+    name: nameSchema.describe("For the log."),
+    role: z
+      .enum(["observer", "runtime", "admin"])
+      .describe(
+        "`observer` reads; `runtime` also takes part in switches of its nodes and downloads models; `admin` may do everything.",
+      ),
+    nodes: z
+      .array(nameSchema)
+      .max(1_000)
+      .default([])
+      .describe("The nodes for which a runtime may speak."),
+    tokenSha256: sha256Schema
+      .optional()
+      .describe("SHA-256 of its bearer token: `printf %s TOKEN | sha256sum`."),
+    certificateName: z
+      .string()
+      .min(1)
+      .max(200)
+      .optional()
+      .describe("Common name of its client certificate, in place of a token."),
+  })
+  .refine(
+    (client) => (client.tokenSha256 === undefined) !== (client.certificateName === undefined),
+    {
+      message: "give either tokenSha256 or certificateName",
+    },
+  )
+  .refine((client) => client.role !== "runtime" || client.nodes.length > 0, {
+    message: "a runtime needs at least one node",
+    path: ["nodes"],
+  });
+export type ClientOptions = z.infer<typeof clientOptionsSchema>;
+
 /** The daemon's one HTTP port: API, update stream, artifacts, metrics. */
 export const publisherOptionsSchema = z.strictObject({
   host: z
     .string()
     .min(1)
     .default("127.0.0.1")
-    .describe("Address to listen on. Beyond loopback it needs allowUnprotected."),
+    .describe("Address to listen on. Beyond loopback it needs tls and clients."),
   port: z.number().int().min(0).max(65_535).default(8420).describe("TCP port; 0 takes a free one."),
   allowUnprotected: z
     .boolean()
     .default(false)
     .describe(
-      "Listen beyond loopback although anybody who reaches the port can read plans and models.",
+      "Listen beyond loopback without tls or without clients, so that strangers can read, or act.",
     ),
+  tls: tlsOptionsSchema
+    .optional()
+    .describe("Certificates; without them the port speaks plain HTTP."),
+  clients: z
+    .array(clientOptionsSchema)
+    .max(CLIENTS_MAX)
+    .default([])
+    .describe("Who may connect. Empty: everybody, as admin. A reload changes them at once."),
   allowedOrigins: z
     .array(z.url())
     .max(100)
@@ -127,3 +189,8 @@ export const publisherOptionsSchema = z.strictObject({
     .describe("How long runtimes are waited for before and while they switch to a new plan."),
 });
 export type PublisherOptions = z.infer<typeof publisherOptionsSchema>;
+
+/** Whether strangers on other machines are kept out: nobody else comes in, and nobody else listens. */
+export function isProtected({ host, tls, clients }: PublisherOptions): boolean {
+  return isLoopback(host) || (tls !== undefined && clients.length > 0);
+}

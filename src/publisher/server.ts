@@ -1,10 +1,18 @@
-import { createServer, type Server } from "node:http";
+import { readFile } from "node:fs/promises";
+import { createServer, type Server, type ServerOptions } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
-import { AppError, type Clock, errorMessage, isLoopback } from "../core/index.js";
+import { AppError, type Clock, errorMessage } from "../core/index.js";
+import { Access } from "./access.js";
 import { createApp } from "./app.js";
 import type { Publisher, PublisherDeps } from "./contract.js";
-import type { HttpOptions, PublisherOptions } from "./options.js";
+import {
+  type HttpOptions,
+  isProtected,
+  type PublisherOptions,
+  type TlsOptions,
+} from "./options.js";
 import { createUpdateStream, type UpdateStream } from "./stream.js";
 
 /** How often Node looks for requests that are overdue. */
@@ -21,10 +29,12 @@ export async function startPublisher(
   deps: PublisherDeps,
 ): Promise<Publisher> {
   refuseUnprotected(options);
-  const stream = createUpdateStream(options, deps);
-  const app = createApp(stream, deps);
+  const access = new Access(options.clients);
+  const certificates = await readCertificates(options.tls);
+  const stream = createUpdateStream(options, access, deps);
+  const app = createApp(stream, access, deps);
   const answer = getRequestListener(app.fetch, { overrideGlobalObjects: false });
-  const server = createHttpServer(options.http);
+  const server = createHttpServer(options.http, certificates);
   server.on("request", (request, response) => void answer(request, response));
   server.on("upgrade", (request, socket, head) => stream.handleUpgrade(request, socket, head));
   try {
@@ -41,6 +51,10 @@ export async function startPublisher(
     rollOut: (plan, commit) => stream.rollOut(plan, commit),
     cancelRollout: (pipeline, reason) => stream.cancelRollout(pipeline, reason),
     rollouts: () => stream.rollouts(),
+    setClients(clients) {
+      access.replace(clients);
+      stream.dismissStrangers();
+    },
     subscribers: () => stream.subscribers().length,
     subscriberList: () => stream.subscribers(),
     stop() {
@@ -78,25 +92,59 @@ async function stopServing(
   await whenClosed;
 }
 
-function refuseUnprotected({ host, allowUnprotected }: PublisherOptions): void {
-  if (allowUnprotected || isLoopback(host)) return;
+function refuseUnprotected(options: PublisherOptions): void {
+  if (options.allowUnprotected || isProtected(options)) return;
   throw new AppError(
     "LISTEN_UNPROTECTED",
-    `listen.host: ${host} can be reached from other machines, and anybody there could read ` +
-      "plans and models; listen on 127.0.0.1, or set listen.allowUnprotected: true",
+    `listen.host: ${options.host} can be reached from other machines, and anybody there could read ` +
+      "plans and models; listen on 127.0.0.1, set both listen.tls and listen.clients, or set " +
+      "listen.allowUnprotected: true",
   );
 }
 
-function createHttpServer(http: HttpOptions): Server {
-  const server = createServer({
+interface Certificates {
+  cert: string;
+  key: string;
+  ca: string | undefined;
+}
+
+async function readCertificates(tls: TlsOptions | undefined): Promise<Certificates | undefined> {
+  if (tls === undefined) return undefined;
+  const { certFile, keyFile, clientCaFile } = tls;
+  try {
+    return {
+      cert: await readFile(certFile, "utf8"),
+      key: await readFile(keyFile, "utf8"),
+      ca: clientCaFile === undefined ? undefined : await readFile(clientCaFile, "utf8"),
+    };
+  } catch (cause) {
+    throw new AppError("LISTEN_FAILED", `listen.tls: ${errorMessage(cause)}`, { cause });
+  }
+}
+
+function createHttpServer(http: HttpOptions, certificates: Certificates | undefined): Server {
+  const limits = {
     maxHeaderSize: http.headerBytesMax,
     headersTimeout: http.headersTimeoutSeconds * 1_000,
     requestTimeout: http.requestTimeoutSeconds * 1_000,
     connectionsCheckingInterval: OVERDUE_CHECK_MS,
-  });
+  };
+  const server =
+    certificates === undefined ? createServer(limits) : secureServer(limits, certificates);
   server.timeout = http.idleTimeoutSeconds * 1_000;
   server.maxConnections = http.connectionsMax;
   return server;
+}
+
+function secureServer(limits: ServerOptions, { cert, key, ca }: Certificates): Server {
+  try {
+    // A client without a certificate may still have a token, so none is refused here.
+    const asked = ca === undefined ? {} : { ca, requestCert: true, rejectUnauthorized: false };
+    return createSecureServer({ ...limits, cert, key, ...asked, minVersion: "TLSv1.2" });
+  } catch (cause) {
+    const message = `listen.tls: the certificate or its key is no good: ${errorMessage(cause)}`;
+    throw new AppError("LISTEN_FAILED", message, { cause });
+  }
 }
 
 async function listen(server: Server, { host, port }: PublisherOptions): Promise<void> {

@@ -3,6 +3,7 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
 import { type PlanDocument, UPDATES_SUBPROTOCOL } from "../protocol/index.js";
+import type { Access } from "./access.js";
 import { Connection } from "./connection.js";
 import type { PublisherDeps, RolloutInfo, Snapshot, SubscriberInfo } from "./contract.js";
 import type { FrameCache } from "./frames.js";
@@ -28,11 +29,17 @@ export interface UpdateStream {
   rollouts(): readonly RolloutInfo[];
   subscribers(): readonly SubscriberInfo[];
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** Closes the connections of those who may no longer have one. */
+  dismissStrangers(): void;
   /** Closes all clients with 1001, and destroys those that do not close within the grace. */
   stop(): Promise<void>;
 }
 
-export function createUpdateStream(options: PublisherOptions, deps: PublisherDeps): UpdateStream {
+export function createUpdateStream(
+  options: PublisherOptions,
+  access: Access,
+  deps: PublisherDeps,
+): UpdateStream {
   const { clock } = deps;
   const stopping = new AbortController();
   /** Aborted when the last client is gone after `stop`. */
@@ -41,7 +48,7 @@ export function createUpdateStream(options: PublisherOptions, deps: PublisherDep
     if (stopping.signal.aborted && hub.connections.size === 0) emptied.abort();
   });
   const { connections, rollouts, runtimes } = hub;
-  const gate = createGate(options);
+  const gate = createGate(options, access);
   const sockets = createWebSocketServer(options);
   const checks = hub.keepDeadlines(clock, checkIntervalMs(options), stopping.signal);
 
@@ -67,8 +74,14 @@ export function createUpdateStream(options: PublisherOptions, deps: PublisherDep
       }
       socket.once("close", admission.leave);
       sockets.handleUpgrade(request, socket, head, (webSocket) => {
-        connections.add(new Connection(webSocket, hub.context));
+        connections.add(new Connection(webSocket, admission.principal, hub.context));
       });
+    },
+    dismissStrangers() {
+      for (const connection of connections) {
+        if (access.isCurrent(connection.principal)) continue;
+        connection.close("forbidden", "this client may connect no longer");
+      }
     },
     async stop() {
       stopping.abort();

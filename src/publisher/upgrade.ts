@@ -2,6 +2,7 @@ import { type IncomingMessage, STATUS_CODES } from "node:http";
 import { isIP } from "node:net";
 import type { Duplex } from "node:stream";
 import { UPDATES_PATH, UPDATES_SUBPROTOCOL } from "../protocol/index.js";
+import type { Access, Principal } from "./access.js";
 import type { RefusalCause } from "./contract.js";
 import type { PublisherOptions } from "./options.js";
 
@@ -14,7 +15,7 @@ export interface Refusal {
 }
 
 /** `leave` gives the place back; call it once, when the socket has closed. */
-export type Admission = { kind: "admitted"; leave: () => void } | Refusal;
+export type Admission = { kind: "admitted"; principal: Principal; leave: () => void } | Refusal;
 
 /** Decides who may open the update stream, before a WebSocket exists. */
 export interface Gate {
@@ -22,7 +23,7 @@ export interface Gate {
   stopping(): Refusal;
 }
 
-export function createGate(options: PublisherOptions): Gate {
+export function createGate(options: PublisherOptions, access: Access): Gate {
   const { subscribersMax, subscribersPerAddressMax } = options.stream;
   const countByAddress = new Map<string, number>();
   let total = 0;
@@ -38,6 +39,10 @@ export function createGate(options: PublisherOptions): Gate {
     admit(request) {
       const refusal = wrongRequest(request) ?? wrongOrigin(request, options);
       if (refusal !== undefined) return refusal;
+      const principal = access.identify(request);
+      if (principal === undefined) {
+        return refused("unauthorized", 401, "give a bearer token or a client certificate");
+      }
       if (total >= subscribersMax) {
         return refused("too-many", 503, `all ${subscribersMax} places are taken; try later`);
       }
@@ -49,7 +54,7 @@ export function createGate(options: PublisherOptions): Gate {
       }
       total += 1;
       countByAddress.set(address, count + 1);
-      return { kind: "admitted", leave: () => leave(address) };
+      return { kind: "admitted", principal, leave: () => leave(address) };
     },
     stopping: () => refused("too-many", 503, "the daemon is stopping"),
   };
@@ -61,6 +66,7 @@ export function refuse(socket: Duplex, refusal: Refusal): void {
   const head = [
     `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status] ?? ""}`,
     "Connection: close",
+    ...(refusal.status === 401 ? ["WWW-Authenticate: Bearer"] : []),
     "Content-Type: application/json",
     `Content-Length: ${Buffer.byteLength(body)}`,
   ];

@@ -143,7 +143,7 @@ const REFUSED: readonly [title: string, yaml: string, lines: string[]][] = [
     "a port that others reach, unless told so",
     "listen: {host: 0.0.0.0}\n",
     [
-      "scissiond.yaml:1:16 listen.host: 0.0.0.0 can be reached from other machines, and anybody there could read plans and models; listen on 127.0.0.1, or set listen.allowUnprotected: true",
+      "scissiond.yaml:1:16 listen.host: 0.0.0.0 can be reached from other machines, and anybody there could read plans and models; listen on 127.0.0.1, set both listen.tls and listen.clients, or set listen.allowUnprotected: true",
     ],
   ],
   [
