@@ -32,7 +32,7 @@ export async function resolveDaemon(
   return {
     config: {
       ...file,
-      node: { ...file.node, name: file.node.name ?? hostNodeName(hostname()) },
+      node: named(file.node),
       stateDirectory: resolve(directory, file.stateDirectory),
       listen: listen.options,
       mqtt: {
@@ -78,13 +78,21 @@ export async function resolveAgent(
     config: {
       ...rest,
       ...(token.text === undefined ? {} : { daemonToken: token.text }),
-      node: { ...file.node, name: file.node.name ?? hostNodeName(hostname()) },
+      node: named(file.node),
       mqtt: { ...mqtt.client, url },
       modelsDirectory: join(resolve(directory, stateDirectory), "models"),
     },
     errors: [...mqtt.errors, ...token.errors],
     warnings: [...mqtt.warnings, ...token.warnings],
   };
+}
+
+/** With the host's name, and a hardware class of its own, where the file gives none. */
+function named<Section extends { name?: string | undefined; hardwareClass?: string | undefined }>(
+  section: Section,
+): Section & { name: string; hardwareClass: string } {
+  const name = section.name ?? hostNodeName(hostname());
+  return { ...section, name, hardwareClass: section.hardwareClass ?? name };
 }
 
 /** A host name as a node name: its first label, with - for what names may not hold. */

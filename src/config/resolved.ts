@@ -25,7 +25,7 @@ export interface DaemonConfig extends Omit<DaemonFile, "node" | "mqtt" | "pipeli
 export interface AgentConfig
   extends Omit<AgentFile, "node" | "mqtt" | "stateDirectory" | "daemonTokenFile"> {
   daemonToken?: string;
-  node: AgentFile["node"] & { name: string };
+  node: AgentFile["node"] & { name: string; hardwareClass: string };
   mqtt: MqttOptions;
   modelsDirectory: string;
 }

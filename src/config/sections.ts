@@ -17,8 +17,10 @@ export const nodeNameSchema = nameSchema
   .describe("Name of this node. Default: the host name, in lower case and with - for the rest.");
 
 export const hardwareClassSchema = nameSchema
-  .default("generic")
-  .describe("Nodes of one hardware class are equally fast: one profile serves them all.");
+  .optional()
+  .describe(
+    "Nodes of one hardware class are equally fast: one profile serves them all. Default: a class of its own, called like the node.",
+  );
 
 export const logSchema = z.strictObject({
   level: z
