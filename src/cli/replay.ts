@@ -14,7 +14,11 @@ import { TIERS, type Tier } from "../protocol/index.js";
 import {
   countVariedLinks,
   decisionsOf,
+  parseRecording,
   parseTrace,
+  type Replay,
+  type ReplayOptions,
+  replayRecording,
   replayTrace,
   type Scene,
   type TierPair,
@@ -33,7 +37,8 @@ interface ReplayFlags {
   cloud?: string;
   inputBytes?: number;
   costModel: "live" | "scission";
-  trace: string;
+  trace?: string;
+  recording: string[];
   vary: TierPair[];
   fallbackMs?: number;
   switchMs: number;
@@ -49,6 +54,9 @@ Examples:
     --cost-model scission --vary device:edge,device:cloud --json
   scissiond replay --profiles profiles --links links.json --model resnet50 --trace walk.csv \\
     --config /etc/scissiond/scissiond.yaml --pipeline camera --switch-ms 200
+
+  scissiond replay --profiles profiles --links links.json --model resnet50 \\
+    --recording /var/lib/scissiond/recording/recording.jsonl
 
 The trace is CSV, second,mbps; 0 is an outage. One request a second is served by the plan in force at
 that second's bandwidth; what is measured is known to the policy from the next second on.
@@ -72,7 +80,13 @@ export function replayCommand(terminal: Terminal): Command {
     )
     .requiredOption("--links <file>", "links before the trace, CSV or JSON")
     .requiredOption("--model <name>", "a model's name, or the start of its SHA-256")
-    .requiredOption("--trace <file>", "bandwidth over time: CSV, second,mbps")
+    .option("--trace <file>", "bandwidth over time: CSV, second,mbps")
+    .option(
+      "--recording <file>",
+      "instead of a trace, what the daemon recorded; may be repeated, the oldest file first",
+      (path: string, others: string[]) => [...others, path],
+      [],
+    )
     .option(
       "--vary <tiers>",
       "the links that the trace replaces, as pairs of tiers",
@@ -115,12 +129,28 @@ export function replayCommand(terminal: Terminal): Command {
 
 async function replay(terminal: Terminal, flags: ReplayFlags): Promise<void> {
   const policy = await thresholdsOf(terminal, flags);
-  const trace = parseTrace(await readTextFile(flags.trace, "TRACE_INVALID"));
   const scene = await sceneOf(terminal, flags, flags.fallbackMs ?? policy.fallbackMs);
   const told = flags.switchMs > 0 ? { ...policy, switchCostMs: flags.switchMs } : policy;
-  const result = replayTrace(scene, trace, { policy: told, switchMs: flags.switchMs });
-  const decisions = decisionsOf(result.looks, { trace, options: told });
+  const result = await replayOf(scene, flags, { policy: told, switchMs: flags.switchMs });
+  const decisions = decisionsOf(result, { scene, options: told });
   terminal.out(flags.json ? replayJson(result, decisions) : replayReport(result, decisions));
+}
+
+async function replayOf(scene: Scene, flags: ReplayFlags, options: ReplayOptions): Promise<Replay> {
+  if ((flags.trace === undefined) === (flags.recording.length === 0)) {
+    throw new AppError("USAGE", "give either --trace or --recording");
+  }
+  if (flags.trace === undefined) {
+    const files = [];
+    for (const path of flags.recording) files.push(await readTextFile(path, "TRACE_INVALID"));
+    return replayRecording(scene, parseRecording(files), options);
+  }
+  const trace = parseTrace(await readTextFile(flags.trace, "TRACE_INVALID"));
+  if (countVariedLinks(scene) === 0) {
+    const named = flags.vary.map((pair) => pair.join(":")).join(",");
+    throw new AppError("USAGE", `--vary ${named}: ${flags.links} has no link between these tiers`);
+  }
+  return replayTrace(scene, trace, options);
 }
 
 async function sceneOf(terminal: Terminal, flags: ReplayFlags, fallbackMs: number): Promise<Scene> {
@@ -143,12 +173,7 @@ async function sceneOf(terminal: Terminal, flags: ReplayFlags, fallbackMs: numbe
   if (contradiction !== undefined) {
     throw new AppError("PLAN_INFEASIBLE", `there is no plan: ${contradiction}`);
   }
-  const scene: Scene = { problem, varied: flags.vary, fallbackMs };
-  if (countVariedLinks(scene) === 0) {
-    const named = flags.vary.map((pair) => pair.join(":")).join(",");
-    throw new AppError("USAGE", `--vary ${named}: ${flags.links} has no link between these tiers`);
-  }
-  return scene;
+  return { problem, varied: flags.vary, fallbackMs };
 }
 
 async function thresholdsOf(terminal: Terminal, flags: ReplayFlags): Promise<DriftOptions> {

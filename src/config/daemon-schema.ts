@@ -2,7 +2,7 @@ import { z } from "zod";
 import { benchmarkOptionsSchema } from "../benchmark/options.js";
 import { driftOptionsSchema } from "../drift/options.js";
 import { publisherOptionsSchema } from "../publisher/options.js";
-import { storeOptionsSchema } from "../store/options.js";
+import { recorderOptionsSchema, storeOptionsSchema } from "../store/options.js";
 import {
   brokerOptionsSchema,
   peerSchema,
@@ -73,6 +73,9 @@ export const daemonFileSchema = z.strictObject({
     .describe("What counts as drift, and what a new plan must gain."),
   benchmark: benchmarkOptionsSchema.prefault({}).describe("How models are benchmarked here."),
   store: storeOptionsSchema.prefault({}).describe("Limits of what is kept."),
+  recording: recorderOptionsSchema
+    .prefault({})
+    .describe("Records telemetry and decisions in stateDirectory/recording."),
   emulate: emulateSchema.prefault({}).describe("Emulation, for demonstrations."),
 });
 export type DaemonFile = z.infer<typeof daemonFileSchema>;

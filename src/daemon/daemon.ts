@@ -7,6 +7,7 @@ import { startMeasuring } from "./benchmark-work.js";
 import { openFoundation } from "./foundation.js";
 import { startHearing } from "./hear.js";
 import { startPlanning } from "./plan.js";
+import { startRecording } from "./record.js";
 import { reload } from "./reload.js";
 import type { DaemonDeps } from "./deps.js";
 import { currentStatus, type Running } from "./running.js";
@@ -51,6 +52,7 @@ export async function startDaemon(config: DaemonConfig, deps: DaemonDeps): Promi
     };
     running.store = watchedStore(running.store, running);
     running.metrics.configLoaded({ ok: true, at: deps.clock.nowMs() });
+    await startRecording(running);
     const publisher = await servePlans(running);
     startPlanning(running);
     const telemetry = await startHearing(running);

@@ -35,6 +35,9 @@ export async function startHearing(running: Running): Promise<Telemetry> {
         onLink: ({ from, to, report, measuredMonotonicMs }) => {
           const halfLifeMs = running.desired.config.thresholds.smoothingHalfLifeSeconds * 1_000;
           context.recordLink({ from, to }, report, { nowMs: measuredMonotonicMs, halfLifeMs });
+          const ageMs = clock.monotonicMs() - measuredMonotonicMs;
+          const at = Math.max(0, Math.round(clock.nowMs() - ageMs));
+          parts.recorder?.write({ kind: "link", from, to, ...report, at });
           parts.reconciler?.request();
         },
         onProfile: (profile) => {

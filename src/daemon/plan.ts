@@ -24,6 +24,7 @@ export function startPlanning(running: Running): void {
   const onDecision = (decision: Decision): void => {
     const { pipeline, verdict, revision, summary } = decision;
     running.metrics.decision({ pipeline, verdict });
+    parts.recorder?.write({ kind: "decision", ...decision });
     running.log.info({ pipeline, verdict, revision, summary }, "decision");
   };
   const rollouts = createPlanRollouts({

@@ -3,7 +3,7 @@ import type { Teardown } from "../core/index.js";
 import type { Metrics } from "../metrics/index.js";
 import type { PlanDocument, Profile, Status } from "../protocol/index.js";
 import type { Publisher } from "../publisher/index.js";
-import { withProfile } from "../store/index.js";
+import { type Recorder, withProfile } from "../store/index.js";
 import type { Telemetry } from "../telemetry/index.js";
 import type { Bars } from "./bars.js";
 import type { Benchmarks } from "./benchmarks.js";
@@ -27,6 +27,7 @@ interface Parts {
   benchmarks?: Benchmarks;
   schedule?: Schedule;
   rollouts?: PlanRollouts;
+  recorder?: Recorder;
 }
 
 /** The running daemon as its parts see it. */

@@ -1,8 +1,8 @@
-import { type DriftOptions, tell } from "../drift/index.js";
+import { type DriftOptions, linkKey, type Moment, tell } from "../drift/index.js";
 import type { RankedPlan } from "../planner/index.js";
 import type { Trigger } from "../protocol/index.js";
-import type { Look } from "./simulate.js";
-import type { Trace } from "./trace.js";
+import { momentBefore, type Scene } from "./scene.js";
+import type { Replay } from "./simulate.js";
 
 /** One decision of the policy, taken or declined. */
 export interface ReplayDecision {
@@ -26,16 +26,16 @@ export interface ReplayDecision {
  * best, and again only when the reason to decline it changes.
  */
 export function decisionsOf(
-  looks: readonly Look[],
-  { trace, options }: { trace: Trace; options: DriftOptions },
+  { looks, moments }: Pick<Replay, "looks" | "moments">,
+  { scene, options }: { scene: Scene; options: DriftOptions },
 ): ReplayDecision[] {
   const decisions: ReplayDecision[] = [];
   let revision = 1;
-  let plannedMbps: number | null = null;
+  let planned = momentBefore(scene);
   let told = "";
   for (const look of looks) {
     const { verdict } = look;
-    const mbps = trace[look.second - 1] ?? 0;
+    const newest = moments[look.second - 1] ?? planned;
     const isPublished = verdict.kind === "publish";
     const bestPlan = describePlan(look.best);
     const story = `${bestPlan}: ${verdict.kind === "keep" ? verdict.because : verdict.kind}`;
@@ -43,17 +43,10 @@ export function decisionsOf(
     const isNews = !isBest && (isPublished || story !== told);
     told = isBest || isPublished ? "" : story;
     if (!isNews || verdict.kind === "infeasible") continue;
-    const trigger: Trigger = {
-      kind: "link",
-      subject: "bandwidth",
-      before: plannedMbps,
-      after: mbps,
-      unit: "Mbps",
-    };
     const currentLatencyMs = look.outlooks.current.expectedMs;
     const bestLatencyMs = look.outlooks.best.expectedMs;
     const summary = tell({
-      triggers: [trigger],
+      triggers: largestChange(scene, planned, newest),
       verdict,
       revision,
       nextRevision: revision + 1,
@@ -64,7 +57,7 @@ export function decisionsOf(
     });
     if (isPublished) {
       revision += 1;
-      plannedMbps = mbps;
+      planned = newest;
     }
     decisions.push({
       second: look.second,
@@ -81,7 +74,24 @@ export function decisionsOf(
   return decisions;
 }
 
+/** An outage has no logarithm. */
+const TINY_MBPS = 1e-6;
 const VERDICTS = { publish: "published", keep: "kept", defer: "deferred" } as const;
+
+/** The link whose bandwidth changed most since the plan in force was made. */
+function largestChange({ problem }: Scene, before: Moment, after: Moment): Trigger[] {
+  const changes = problem.links.flatMap((link) => {
+    const [was, is] = [before, after].map(
+      (moment) => moment.links.get(linkKey(link))?.bandwidthMbps ?? 0,
+    );
+    if (was === undefined || is === undefined || was === is) return [];
+    return [{ link, was, is, size: Math.abs(Math.log((is + TINY_MBPS) / (was + TINY_MBPS))) }];
+  });
+  const [largest] = changes.sort((a, b) => b.size - a.size);
+  if (largest === undefined) return [];
+  const subject = `bandwidth ${largest.link.from} → ${largest.link.to}`;
+  return [{ kind: "link", subject, before: largest.was, after: largest.is, unit: "Mbps" }];
+}
 
 /** "layers 0–3 on cam-1 → 4–25 on gpu-1". */
 function describePlan(plan: RankedPlan): string {

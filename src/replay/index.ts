@@ -1,4 +1,6 @@
-export { type Scene, countVariedLinks, type TierPair } from "./scene.js";
+export { decisionsOf, type ReplayDecision } from "./decisions.js";
+export { parseRecording, type Recording, replayRecording } from "./recording.js";
+export { countVariedLinks, type Scene, type TierPair } from "./scene.js";
 export {
   type Course,
   type Look,
@@ -7,4 +9,3 @@ export {
   replayTrace,
 } from "./simulate.js";
 export { parseTrace, type Trace } from "./trace.js";
-export { decisionsOf, type ReplayDecision } from "./decisions.js";

@@ -24,6 +24,15 @@ export function problemAt(scene: Scene, mbps: number): PlanningProblem {
   return { ...scene.problem, links, topK: 1 };
 }
 
+/** The planning problem with the links as they are in `moment`; those that are down are left out. */
+export function problemIn({ problem }: Scene, moment: Moment): PlanningProblem {
+  const links = problem.links.flatMap((link) => {
+    const quality = moment.links.get(linkKey(link));
+    return quality === undefined || quality.bandwidthMbps === 0 ? [] : [{ ...link, ...quality }];
+  });
+  return { ...problem, links, topK: 1 };
+}
+
 /** The links of the scene at one bandwidth of the varied ones. */
 export function momentAt(scene: Scene, atMs: number, mbps: number): Moment {
   const isVaried = variedTest(scene);
@@ -34,6 +43,11 @@ export function momentAt(scene: Scene, atMs: number, mbps: number): Moment {
     ]),
   );
   return { atMs, links };
+}
+
+/** The links as they were before anything was replayed. */
+export function momentBefore({ problem }: Scene): Moment {
+  return { atMs: 0, links: new Map(problem.links.map((link) => [linkKey(link), link])) };
 }
 
 /** What `plan` takes in `moment`, a failing transfer included. */

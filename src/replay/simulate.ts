@@ -3,6 +3,7 @@ import {
   afterPublication,
   type DriftOptions,
   decidePlan,
+  type Moment,
   MOMENTS_MAX,
   type Outlook,
   outlookOf,
@@ -46,6 +47,8 @@ export interface Course {
 export interface Replay {
   /** Every plan that is the best at some time. */
   plans: readonly RankedPlan[];
+  /** The links of each second. */
+  moments: readonly Moment[];
   /** [second][plan] in milliseconds, a failing transfer included. */
   latenciesMs: readonly (readonly number[])[];
   adaptive: Course;
@@ -60,38 +63,59 @@ export interface Replay {
   looks: readonly Look[];
 }
 
+/** The links of each second, and the plans to choose from. */
+export interface Timeline {
+  moments: readonly Moment[];
+  /** Every plan that is the best in some second, or kept over several. */
+  plans: readonly RankedPlan[];
+  /** In force in the first second. */
+  start: RankedPlan;
+  /** The plan that never changes. */
+  kept: RankedPlan;
+}
+
 /**
- * Serves one request a second by the plan in force, at that second's link. What is measured in a
- * second is known to whoever chooses from the next one on; before the first, it is the scene's links.
- * Throws PLAN_INFEASIBLE where there is no plan for these.
+ * Serves one request a second by the plan in force, at that second's bandwidth of the varied links.
+ * Throws PLAN_INFEASIBLE where there is no plan for the links before the trace.
  */
 export function replayTrace(scene: Scene, trace: Trace, options: ReplayOptions): Replay {
-  const initial = rankPlans({ ...scene.problem, topK: 1 });
-  const [start] = initial.plans;
-  if (start === undefined) {
-    throw new AppError("PLAN_INFEASIBLE", `there is no plan: ${initial.infeasible ?? "unknown"}`);
-  }
+  const start = startingPlan(scene);
   const early = trace.slice(0, STATIC_SECONDS);
   const earlyMbps = early.reduce((sum, mbps) => sum + mbps, 0) / early.length;
   const [kept = start] = rankPlans(problemAt(scene, earlyMbps)).plans;
+  const moments = trace.map((mbps, second) => momentAt(scene, second * MS_PER_SECOND, mbps));
+  return replay(scene, { moments, plans: plansOfInterest(scene, trace), start, kept }, options);
+}
 
-  const plans = plansOfInterest(scene, trace);
-  const startIndex = indexIn(plans, start);
-  const keptIndex = indexIn(plans, kept);
-  const latenciesMs = trace.map((mbps, second) => {
-    const moment = momentAt(scene, second * MS_PER_SECOND, mbps);
-    return plans.map((plan) => latencyIn(scene, plan, moment));
-  });
+/** The plan for the links as they were before. Throws PLAN_INFEASIBLE where there is none. */
+export function startingPlan(scene: Scene): RankedPlan {
+  const { plans, infeasible } = rankPlans({ ...scene.problem, topK: 1 });
+  const [start] = plans;
+  if (start !== undefined) return start;
+  throw new AppError("PLAN_INFEASIBLE", `there is no plan: ${infeasible ?? "unknown"}`);
+}
+
+/**
+ * Compares ways of choosing plans. What is measured in a second is known to whoever chooses from the
+ * next one on.
+ */
+export function replay(scene: Scene, timeline: Timeline, options: ReplayOptions): Replay {
+  const { moments } = timeline;
+  const plans = [...timeline.plans];
+  const startIndex = indexIn(plans, timeline.start);
+  const keptIndex = indexIn(plans, timeline.kept);
+  const latenciesMs = moments.map((moment) => plans.map((plan) => latencyIn(scene, plan, moment)));
 
   const course = (chosen: readonly number[], switchMs: number): Course =>
     courseOf(chosen, latenciesMs, switchMs);
-  const fixed = plans.map((_, plan) => course(Array<number>(trace.length).fill(plan), 0));
+  const fixed = plans.map((_, plan) => course(Array<number>(moments.length).fill(plan), 0));
   const best = fixed.reduce((a, b) => (b.meanLatencyMs < a.meanLatencyMs ? b : a));
   const oracle = followBest(latenciesMs, keptIndex);
   const tracker = [startIndex, ...followBest(latenciesMs.slice(0, -1), startIndex)];
   const adaptive = adapt({ plans, latenciesMs, startIndex }, options);
   return {
     plans,
+    moments,
     latenciesMs,
     adaptive: course(adaptive.chosen, options.switchMs),
     static: fixed[keptIndex] ?? best,

@@ -1,4 +1,10 @@
-export { type StoreOptions, storeOptionsSchema } from "./options.js";
+export {
+  type RecorderOptions,
+  recorderOptionsSchema,
+  type StoreOptions,
+  storeOptionsSchema,
+} from "./options.js";
+export { type Recorder, startRecorder } from "./recorder.js";
 export {
   emptyState,
   type StoreState,

@@ -124,6 +124,61 @@ describe("scissiond replay", () => {
     await expect(replay(text)).rejects.toThrow(message);
   });
 
+  describe("of a recording", () => {
+    const link = (second: number, bandwidthMbps: number, change = {}) => ({
+      kind: "link",
+      at: 1_700_000_000_000 + second * 1_000,
+      from: "cam",
+      to: "gpu",
+      bandwidthMbps,
+      ...change,
+    });
+
+    async function replayRecords(records: readonly object[] | string): Promise<Summary> {
+      const text =
+        typeof records === "string"
+          ? records
+          : records.map((record) => `${JSON.stringify(record)}\n`).join("");
+      await writeFile(join(directory, "recording.jsonl"), text);
+      await runCommandLine(
+        replayCommand(terminal),
+        ...["--profiles", directory, "--links", join(directory, "links.csv"), "--model", "net"],
+        ...["--recording", join(directory, "recording.jsonl"), "--cost-model", "scission"],
+        ...["--device", "!-1", "--json"],
+      );
+      return JSON.parse(terminal.output) as Summary;
+    }
+
+    it("is the same as of a trace", async () => {
+      const rates = [...Array<number>(10).fill(8), ...Array<number>(10).fill(0.5)];
+      const recorded = await replayRecords(rates.map((mbps, second) => link(second, mbps)));
+      terminal = recordTerminal();
+      const traced = await summary(rates);
+      expect(recorded.meanLatencyMs).toEqual(traced.meanLatencyMs);
+      expect(recorded.switches).toEqual(traced.switches);
+    });
+
+    it("holds a value until the next, and takes a lost link for an outage", async () => {
+      const { meanLatencyMs } = await replayRecords([link(0, 8), link(3, 8, { lossPercent: 100 })]);
+      expect(meanLatencyMs.bestStatic).toBeCloseTo((3 * SPLIT_MS + 2_000) / 4, 6);
+    });
+
+    it("survives a clock that jumps by years, and half a line at the end", async () => {
+      const jump = link(0, 0.5, { at: 4_000_000_000_000 });
+      const lines = [link(0, 8), jump, link(1, 0.5)].map((record) => JSON.stringify(record));
+      const { meanLatencyMs } = await replayRecords(`${lines.join("\n")}\n{"kind":"li`);
+      // A minute of the first value stands for the years.
+      expect(meanLatencyMs.oracle).toBeCloseTo((60 * SPLIT_MS + ALONE_MS) / 61, 6);
+    });
+
+    it.each([
+      ["what is no record", '{"kind":"weather"}\n{}\n', /recording.jsonl: line 1: /],
+      ["a recording without links", "\n", /no link samples/],
+    ])("refuses %s", async (_name, text, message) => {
+      await expect(replayRecords(text)).rejects.toThrow(message);
+    });
+  });
+
   it("refuses to vary links that are not there", async () => {
     await expect(replay([1], "--vary", "edge:cloud")).rejects.toThrow(
       /no link between these tiers/,

@@ -171,7 +171,7 @@ describe("quiet hours", () => {
     ["08:00", "09:30", "09:29", true],
     ["08:00", "09:30", "09:30", false],
     ["00:00", "00:00", "13:00", true],
-  ])("from %s to %s at %s: %s", (from, to, time, expected) => {
+  ])("from %s to %s at %s: %s", (...[from, to, time, expected]) => {
     expect(isQuiet([{ from, to }], at(time))).toBe(expected);
   });
 });

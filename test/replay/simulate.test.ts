@@ -88,7 +88,7 @@ describe("replayTrace", () => {
     const cases = fc.tuple(
       problemArbitrary,
       fc.array(rate, { minLength: 1, maxLength: 40 }),
-      fc.integer({ min: 0, max: 2_000 }),
+      fc.integer({ min: 1, max: 2_000 }),
     );
     fc.assert(
       fc.property(cases, ([problem, trace, fallbackMs]) => {
