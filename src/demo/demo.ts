@@ -1,5 +1,5 @@
 import { AppError, type Clock, type Logger, Teardown } from "../core/index.js";
-import type { PlanDocument } from "../protocol/index.js";
+import { type PlanDocument, parseJson, statusSchema } from "../protocol/index.js";
 import { type Change, GOOD_LINKS, type LinkName, SLOWDOWNS, type Step, STEPS } from "./scenario.js";
 import { buildStage, type Stage } from "./stage.js";
 import { tellLinks, tellPlan } from "./telling.js";
@@ -8,7 +8,7 @@ import { tellLinks, tellPlan } from "./telling.js";
 const FIRST_STEP_TIMEOUT_MS = 240_000;
 const STEP_TIMEOUT_MS = 60_000;
 const TEARDOWN_STEP_TIMEOUT_MS = 10_000;
-const POLL_MS = 50;
+const POLL_MS = 100;
 const PAUSE_MS = 3_000;
 
 export interface DemoOptions {
@@ -35,7 +35,6 @@ export async function runDemo(options: DemoOptions, deps: DemoDeps): Promise<voi
     const links = { ...GOOD_LINKS };
     const stage = await buildStage(links, { clock: deps.clock, teardown });
     print(`Dashboard, API and update stream: ${stage.url}\n`);
-    print("Each node now benchmarks MobileNet block by block…\n");
     for (let round = 0; !signal.aborted; round += 1) {
       for (const [index, step] of STEPS.entries()) {
         print(`\n${index + 1}. ${step.title}`);
@@ -101,25 +100,43 @@ async function apply(change: Change, { stage, links }: Scene): Promise<void> {
 }
 
 async function awaitPlan(step: Step, stage: Stage, deps: DemoDeps): Promise<PlanDocument> {
-  const { clock, signal } = deps;
+  const { clock, signal, print } = deps;
   const timeoutMs = step === STEPS[0] ? FIRST_STEP_TIMEOUT_MS : STEP_TIMEOUT_MS;
   const deadlineMs = clock.monotonicMs() + timeoutMs;
+  let told: string | null = null;
   for (;;) {
     const [first, ...others] = stage.subscribers.map((subscriber) => subscriber.plan());
     const isAgreed = others.every((plan) => plan?.revision === first?.revision);
     if (first !== undefined && isAgreed && step.expects(first)) return first;
 
-    const casualty = stage.casualty();
-    if (casualty !== undefined) {
-      const lines = casualty.lastLines().join("\n");
-      throw new AppError("DEMO_FAILED", `the ${casualty.name} ended; its last lines:\n${lines}`);
-    }
+    failOnCasualty(stage);
     if (signal.aborted) throw new AppError("ABORTED", "the demo was stopped");
     if (clock.monotonicMs() > deadlineMs) {
       const got = first === undefined ? "no plan at all" : `this one:\n${tellPlan(first)}`;
       const message = `expected within ${timeoutMs / 1_000} s: ${step.expectation}; got ${got}`;
       throw new AppError("DEMO_FAILED", message);
     }
+    const benchmark = await runningBenchmark(stage.url);
+    if (benchmark !== null && benchmark !== told) print(`  Benchmark of ${benchmark} …`);
+    told = benchmark;
     await clock.sleep(POLL_MS, signal);
+  }
+}
+
+function failOnCasualty(stage: Stage): void {
+  const casualty = stage.casualty();
+  if (casualty === undefined) return;
+  const lines = casualty.lastLines().join("\n");
+  throw new AppError("DEMO_FAILED", `the ${casualty.name} ended; its last lines:\n${lines}`);
+}
+
+/** What the daemon benchmarks at this moment, by its own word; null for nothing or no answer. */
+async function runningBenchmark(url: string): Promise<string | null> {
+  try {
+    const response = await fetch(`${url}/api/v1/status`);
+    const status = parseJson(await response.text(), statusSchema);
+    return status.ok ? status.value.benchmark.running : null;
+  } catch {
+    return null;
   }
 }
