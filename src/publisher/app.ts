@@ -1,3 +1,5 @@
+import { ServerResponse } from "node:http";
+import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { type Context, Hono } from "hono";
 import { z } from "zod";
 import { nameSchema, sha256Schema, UPDATES_PATH } from "../protocol/index.js";
@@ -75,6 +77,20 @@ function addApiRoutes(app: Hono<AppEnv>, stream: UpdateStream, deps: PublisherDe
       .decisions()
       .filter((decision) => pipeline === undefined || decision.pipeline === pipeline);
     return context.json({ decisions: decisions.slice(0, limit) });
+  });
+  app.get("/api/v1/events", (context) => {
+    const query = z
+      .array(nameSchema)
+      .max(1_000)
+      .safeParse(context.req.queries("pipeline") ?? []);
+    if (!query.success) return errorResponse(400, "BAD_QUERY", "use ?pipeline=NAME");
+    if (context.req.method === "HEAD") return context.body(null);
+    const { incoming, outgoing } = context.env;
+    if (!(outgoing instanceof ServerResponse)) {
+      return errorResponse(505, "HTTP_VERSION", "use HTTP/1.1 for server-sent events");
+    }
+    stream.handleReader(incoming, outgoing, query.data.length === 0 ? undefined : query.data);
+    return RESPONSE_ALREADY_SENT;
   });
   app.get(UPDATES_PATH, () => {
     const answer = errorResponse(426, "UPGRADE_REQUIRED", "this is a WebSocket");

@@ -1,4 +1,4 @@
-import type { RawData, WebSocket } from "ws";
+import type { RawData } from "ws";
 import type { Clock, Logger } from "../core/index.js";
 import {
   type ClientMessage,
@@ -6,6 +6,7 @@ import {
   clientMessageSchema,
   parseJson,
   type ReportMessage,
+  type SubscribeMessage,
 } from "../protocol/index.js";
 import { mayServe, type Principal } from "./access.js";
 import type { View } from "./content.js";
@@ -44,6 +45,22 @@ const CODE_OF_CAUSE: Record<CloseCause, number> = {
   stopping: GOING_AWAY,
 };
 
+interface SocketEvents {
+  message: (data: RawData, isBinary: boolean) => void;
+  pong: () => void;
+  error: () => void;
+  close: () => void;
+}
+
+/** What a connection needs of its socket; the WebSockets of `ws` have it. */
+export interface FrameSocket {
+  on<K extends keyof SocketEvents>(event: K, listener: SocketEvents[K]): unknown;
+  send(bytes: Buffer, options: { binary: boolean }, onTaken: (error?: Error | null) => void): void;
+  close(code: number, reason: string): void;
+  terminate(): void;
+  ping(): void;
+}
+
 export interface ConnectionContext {
   readonly options: StreamOptions;
   readonly clock: Clock;
@@ -68,7 +85,7 @@ export interface ConnectionContext {
  */
 export class Connection {
   readonly principal: Principal;
-  readonly #socket: WebSocket;
+  readonly #socket: FrameSocket;
   readonly #context: ConnectionContext;
   readonly #openedMs: number;
   #session: Session | undefined;
@@ -83,7 +100,7 @@ export class Connection {
   readonly #reportRate: RateLimit;
   #closing: { cause: CloseCause; sinceMs: number } | undefined;
 
-  constructor(socket: WebSocket, principal: Principal, context: ConnectionContext) {
+  constructor(socket: FrameSocket, principal: Principal, context: ConnectionContext) {
     this.principal = principal;
     this.#socket = socket;
     this.#context = context;
@@ -118,6 +135,11 @@ export class Connection {
     if (this.#session === undefined) return undefined;
     const { role, node, held } = this.#session;
     return { role, node, revisions: held };
+  }
+
+  /** Subscribes for a client that cannot speak for itself. */
+  subscribeAs(message: SubscribeMessage): void {
+    this.#handle(message);
   }
 
   /** Sends what the client lacks of the newest snapshot, unless it is busy with an earlier frame. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Clock } from "../core/index.js";
 import type { PlanDocument } from "../protocol/index.js";
+import type { Principal } from "./access.js";
 import type { Connection, ConnectionContext } from "./connection.js";
 import type { View } from "./content.js";
 import type { PublisherDeps, Snapshot } from "./contract.js";
@@ -70,6 +71,14 @@ export class Hub {
     this.#snapshot = next;
     this.#lookAnew();
     this.#tellEverybody();
+  }
+
+  /** Closes the connections of those who may have none any more. */
+  dismiss(isUnwanted: (principal: Principal) => boolean): void {
+    for (const connection of this.connections) {
+      if (!isUnwanted(connection.principal)) continue;
+      connection.close("forbidden", "this client may connect no longer");
+    }
   }
 
   /** Enforces the deadlines of connections and rollouts, every `intervalMs` until the signal. */

@@ -1,17 +1,18 @@
 import { once } from "node:events";
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
 import { type PlanDocument, UPDATES_SUBPROTOCOL } from "../protocol/index.js";
 import type { Access } from "./access.js";
 import { Connection } from "./connection.js";
 import type { PublisherDeps, RolloutInfo, Snapshot, SubscriberInfo } from "./contract.js";
+import { openEventSocket } from "./event-socket.js";
 import type { FrameCache } from "./frames.js";
 import { Hub } from "./hub.js";
 import type { PublisherOptions } from "./options.js";
 import type { RolloutOutcome } from "./rollout.js";
 import { participantsOf } from "./rollouts.js";
-import { createGate, refuse } from "./upgrade.js";
+import { createGate, refuse, refuseReader } from "./upgrade.js";
 
 const CHECK_INTERVAL_MS_MAX = 1_000;
 /** Messages are at most 64 KiB of text, so honest clients need no fragments at all. */
@@ -29,6 +30,12 @@ export interface UpdateStream {
   rollouts(): readonly RolloutInfo[];
   subscribers(): readonly SubscriberInfo[];
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** Answers a request for server-sent events about these pipelines; undefined: about all. */
+  handleReader(
+    request: IncomingMessage,
+    response: ServerResponse,
+    pipelines: string[] | undefined,
+  ): void;
   /** Closes the connections of those who may no longer have one. */
   dismissStrangers(): void;
   /** Closes all clients with 1001, and destroys those that do not close within the grace. */
@@ -77,12 +84,21 @@ export function createUpdateStream(
         connections.add(new Connection(webSocket, admission.principal, hub.context));
       });
     },
-    dismissStrangers() {
-      for (const connection of connections) {
-        if (access.isCurrent(connection.principal)) continue;
-        connection.close("forbidden", "this client may connect no longer");
+    handleReader(request, response, pipelines) {
+      const admission = stopping.signal.aborted ? gate.stopping() : gate.admitReader(request);
+      if (admission.kind === "refused") {
+        deps.onEvent?.({ kind: "connection-refused", cause: admission.cause });
+        refuseReader(response, admission);
+        return;
       }
+      response.once("close", admission.leave);
+      const socket = openEventSocket(response);
+      const connection = new Connection(socket, admission.principal, hub.context);
+      connections.add(connection);
+      const about = pipelines === undefined ? {} : { pipelines };
+      connection.subscribeAs({ type: "subscribe", role: "observer", ...about });
     },
+    dismissStrangers: () => hub.dismiss((principal) => !access.isCurrent(principal)),
     async stop() {
       stopping.abort();
       rollouts.stop();

@@ -1,4 +1,4 @@
-import { type IncomingMessage, STATUS_CODES } from "node:http";
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import { isIP } from "node:net";
 import type { Duplex } from "node:stream";
 import { UPDATES_PATH, UPDATES_SUBPROTOCOL } from "../protocol/index.js";
@@ -19,7 +19,10 @@ export type Admission = { kind: "admitted"; principal: Principal; leave: () => v
 
 /** Decides who may open the update stream, before a WebSocket exists. */
 export interface Gate {
+  /** For a WebSocket. */
   admit(request: IncomingMessage): Admission;
+  /** For server-sent events. */
+  admitReader(request: IncomingMessage): Admission;
   stopping(): Refusal;
 }
 
@@ -35,45 +38,62 @@ export function createGate(options: PublisherOptions, access: Access): Gate {
     else countByAddress.set(address, left);
   }
 
+  function admitAnybody(request: IncomingMessage): Admission {
+    const refusal = wrongOrigin(request, options);
+    if (refusal !== undefined) return refusal;
+    const principal = access.identify(request);
+    if (principal === undefined) {
+      return refused("unauthorized", 401, "give a bearer token or a client certificate");
+    }
+    if (total >= subscribersMax) {
+      return refused("too-many", 503, `all ${subscribersMax} places are taken; try later`);
+    }
+    const address = request.socket.remoteAddress ?? "";
+    const count = countByAddress.get(address) ?? 0;
+    if (count >= subscribersPerAddressMax) {
+      const message = `${subscribersPerAddressMax} connections from this address already`;
+      return refused("too-many-from-address", 429, message);
+    }
+    total += 1;
+    countByAddress.set(address, count + 1);
+    return { kind: "admitted", principal, leave: () => leave(address) };
+  }
+
   return {
-    admit(request) {
-      const refusal = wrongRequest(request) ?? wrongOrigin(request, options);
-      if (refusal !== undefined) return refusal;
-      const principal = access.identify(request);
-      if (principal === undefined) {
-        return refused("unauthorized", 401, "give a bearer token or a client certificate");
-      }
-      if (total >= subscribersMax) {
-        return refused("too-many", 503, `all ${subscribersMax} places are taken; try later`);
-      }
-      const address = request.socket.remoteAddress ?? "";
-      const count = countByAddress.get(address) ?? 0;
-      if (count >= subscribersPerAddressMax) {
-        const message = `${subscribersPerAddressMax} connections from this address already`;
-        return refused("too-many-from-address", 429, message);
-      }
-      total += 1;
-      countByAddress.set(address, count + 1);
-      return { kind: "admitted", principal, leave: () => leave(address) };
-    },
+    admit: (request) => wrongRequest(request) ?? admitAnybody(request),
+    admitReader: (request) => admitAnybody(request),
     stopping: () => refused("too-many", 503, "the daemon is stopping"),
   };
 }
 
 /** Answers an upgrade with an HTTP error and closes the socket. */
 export function refuse(socket: Duplex, refusal: Refusal): void {
-  const body = JSON.stringify({ error: { code: refusal.code, message: refusal.message } });
+  const body = bodyOf(refusal);
+  const headers = Object.entries({ ...headersOf(refusal), Connection: "close" });
   const head = [
     `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status] ?? ""}`,
-    "Connection: close",
-    ...(refusal.status === 401 ? ["WWW-Authenticate: Bearer"] : []),
-    "Content-Type: application/json",
+    ...headers.map(([name, value]) => `${name}: ${value}`),
     `Content-Length: ${Buffer.byteLength(body)}`,
   ];
   // The peer may be gone already; a failed answer to a refused client concerns nobody.
   socket.on("error", () => undefined);
   socket.once("finish", () => socket.destroy());
   socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
+}
+
+/** The same for a plain request. */
+export function refuseReader(response: ServerResponse, refusal: Refusal): void {
+  response.writeHead(refusal.status, headersOf(refusal));
+  response.end(bodyOf(refusal));
+}
+
+function bodyOf({ code, message }: Refusal): string {
+  return JSON.stringify({ error: { code, message } });
+}
+
+function headersOf({ status }: Refusal): Record<string, string> {
+  const challenge = status === 401 ? { "WWW-Authenticate": "Bearer" } : {};
+  return { "Content-Type": "application/json", ...challenge };
 }
 
 function wrongRequest(request: IncomingMessage): Refusal | undefined {

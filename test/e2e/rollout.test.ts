@@ -1,9 +1,18 @@
+import { connectAsync } from "mqtt";
 import { afterEach, describe, expect, it } from "vitest";
 import { subscribe } from "../../src/client/index.js";
 import type { Daemon } from "../../src/daemon/index.js";
 import type { PlanDocument } from "../../src/protocol/index.js";
 import { until } from "../support/poll.js";
-import { planOf, runDaemon, type Site, startSite, tiersOf, writeSite } from "../support/site.js";
+import {
+  planOf,
+  runDaemon,
+  SITE,
+  type Site,
+  startSite,
+  tiersOf,
+  writeSite,
+} from "../support/site.js";
 
 const GOOD = { uplink: 100, direct: 100, backbone: 100 };
 const POOR = { uplink: 0.01, direct: 0.01, backbone: 100 };
@@ -87,6 +96,35 @@ describe("the daemon with runtimes", () => {
     await until(() => server.inForce.at(-1) === second.revision);
     expect(server.prepared).not.toContain(second.revision);
     expect(camera.inForce[0]).toBe(first.revision);
+  });
+
+  it("serves one document by stream, HTTP, events and MQTT", async () => {
+    const { daemon, site } = await start();
+    const url = `http://127.0.0.1:${daemon.port}`;
+    site.setLinks(GOOD);
+    const { pipeline, revision } = await awaitTiers(daemon, "cloud");
+    const served = await fetch(`${url}/api/v1/pipelines/${pipeline}/plan`);
+    expect(served.headers.get("etag")).toBe(`"${planOf(daemon)!.epoch}.${revision}"`);
+    const text = await served.text();
+
+    const client = await connectAsync(daemon.broker);
+    cleanup.push(() => client.endAsync());
+    const mirrored = new Promise<string>((resolve) => {
+      client.on("message", (_, payload) => resolve(payload.toString("utf8")));
+    });
+    await client.subscribeAsync(`scission/v1/${SITE}/partitions/${pipeline}`);
+    expect(await mirrored).toBe(text);
+
+    const events = await fetch(`${url}/api/v1/events?pipeline=${pipeline}`);
+    const chunks = events.body!.pipeThrough(new TextDecoderStream()).getReader();
+    const { value } = await chunks.read();
+    expect(value).toContain(text);
+    await chunks.cancel();
+
+    for await (const update of subscribe(url)) {
+      expect(JSON.stringify(update.plans.get(pipeline))).toBe(text);
+      break;
+    }
   });
 
   it("plans around a partition that a runtime rejects, until it subscribes anew", async () => {
