@@ -1,6 +1,29 @@
 import { z } from "zod";
 import { inferenceOptionsSchema } from "../inference/options.js";
 
+/** Benchmarks yield to whatever else the machine does, live inference above all. */
+const NICENESS = 10;
+
+const percentSchema = z.number().min(0).max(100);
+
+const noiseLimitsSchema = z.strictObject({
+  cpuPressurePercentMax: percentSchema
+    .default(10)
+    .describe("Share of the time in which some task had to wait for a processor."),
+  stealPercentMax: percentSchema
+    .default(2)
+    .describe("Share of the processors' time that a hypervisor gave to others."),
+  loadPerCoreMax: z
+    .number()
+    .min(0)
+    .max(1_000)
+    .default(0.7)
+    .describe("Load average of one minute for each core, before the benchmark begins."),
+  frequencyChangePercentMax: percentSchema
+    .default(10)
+    .describe("Change of the processors' mean frequency, where the system tells it."),
+});
+
 export const benchmarkOptionsSchema = z.strictObject({
   warmups: z
     .number()
@@ -14,8 +37,29 @@ export const benchmarkOptionsSchema = z.strictObject({
     .int()
     .min(1)
     .max(10_000)
-    .default(10)
-    .describe("Timed runs of each block; the median counts."),
+    .default(3)
+    .describe("Fewest timed runs of each block; the median counts."),
+  repeatsMax: z
+    .number()
+    .int()
+    .min(1)
+    .max(10_000)
+    .default(50)
+    .describe("Most timed runs of each block. What is still uncertain then is marked as unstable."),
+  targetPercent: z
+    .number()
+    .min(0)
+    .max(100)
+    .default(3)
+    .describe(
+      "Runs are repeated until the median is known within this much, or, for small blocks, within what keeps the sum of all blocks known as well.",
+    ),
+  confidence: z
+    .number()
+    .min(0.5)
+    .max(0.999)
+    .default(0.9)
+    .describe("Confidence of that; 0.9 needs five runs at least, 0.95 six."),
   blockBudgetMs: z
     .number()
     .int()
@@ -43,7 +87,27 @@ export const benchmarkOptionsSchema = z.strictObject({
     .describe(
       "Also cut where ONNX Runtime fuses layers. Such a cut is legal but only costs time, as a rule.",
     ),
+  blocksMax: z
+    .number()
+    .int()
+    .min(1)
+    .max(10_000)
+    .default(500)
+    .describe(
+      "Most blocks of one model; the cuts with the fewest bytes are kept. The same on every node, or their profiles share no blocks.",
+    ),
+  noise: noiseLimitsSchema
+    .prefault({})
+    .describe("When a profile is marked as measured on a busy machine."),
   inference: inferenceOptionsSchema
+    .extend({
+      niceness: inferenceOptionsSchema.shape.niceness
+        .unwrap()
+        .default(NICENESS)
+        .describe(
+          "Priority of the child process as nice(1) counts it: it yields to live work. 19 yields to everything else.",
+        ),
+    })
     .prefault({})
     .describe("The child process in which ONNX Runtime runs."),
 });

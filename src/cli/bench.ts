@@ -60,7 +60,11 @@ export function benchCommand(terminal: Terminal): Command {
       decimalNumber({ min: 0.001, max: 86_400 }),
     )
     .option("--warmups <n>", "untimed runs of each block", wholeNumber({ min: 0, max: 1_000 }))
-    .option("--repeats <n>", "timed runs of each block", wholeNumber({ min: 1, max: 10_000 }))
+    .option(
+      "--repeats <n>",
+      "timed runs of each block (default: as many as make its median certain)",
+      wholeNumber({ min: 1, max: 10_000 }),
+    )
     .option("--threads <n>", "threads of one inference", wholeNumber({ min: 1, max: 1_024 }))
     .option(
       "--max-cut-tensors <n>",
@@ -107,10 +111,12 @@ function optionsOf(flags: BenchFlags): BenchmarkOptions {
   const given = {
     warmups,
     repeats,
+    repeatsMax: repeats,
     maxCutTensors,
     cutInsideFusions,
     timeoutMs: timeout === undefined ? undefined : Math.ceil(timeout * 1_000),
-    inference: { threads },
+    // Whoever calls this waits for it: no reason to yield.
+    inference: { threads, niceness: 0 },
   };
   return benchmarkOptionsSchema.parse(given);
 }
@@ -127,7 +133,6 @@ function hostNodeName(): string {
 
 function describeProfile(profile: Profile): string {
   const { node, environment, blocks, equality } = profile;
-  const sumMs = blocks.reduce((sum, block) => sum + block.medianMs, 0);
   const slowdown =
     environment.emulatedSlowdown === 1
       ? ""
@@ -136,24 +141,47 @@ function describeProfile(profile: Profile): string {
     String(block.index),
     `${block.firstLayer}–${block.lastLayer}`,
     formatMs(block.medianMs),
-    formatMs(block.spreadMs),
+    formatMs(block.rawMedianMs ?? block.medianMs),
+    `${formatMs(block.spreadMs)}${block.stable === false ? " !" : ""}`,
+    String(block.repeats),
     formatBytes(block.outputBytes),
     block.cutTensors.map(describeTensor).join(", "),
   ]);
-  const header = ["block", "layers", "median", "spread", "output", "tensors"];
-  const right = new Set(["block", "layers", "median", "spread", "output"]);
+  const header = ["block", "layers", "time", "alone", "spread", "runs", "output", "tensors"];
+  const right = new Set(header.slice(0, -1));
   const verdict = equality.ok
     ? `the chained blocks compute what the model computes (largest relative difference ${equality.maxRelativeError.toExponential(1)})`
     : "THE CHAINED BLOCKS DO NOT COMPUTE WHAT THE MODEL COMPUTES";
   return [
     `${printable(profile.model.name)}  sha256 ${profile.model.sha256}`,
     `on ${node.name} (${node.tier}): ${environment.cpuModel}, ${environment.threads} of ${environment.logicalCores} cores, ONNX Runtime ${environment.onnxruntimeVersion} ${environment.provider}${slowdown}`,
-    `whole model ${formatMs(profile.wholeMs)}; ${blocks.length} blocks sum to ${formatMs(sumMs)}; input ${formatBytes(profile.inputBytes)}`,
+    `whole model ${formatMs(profile.wholeMs)}; ${describeCalibration(profile)}; input ${formatBytes(profile.inputBytes)}`,
     ...(blocks.length === 1 ? ["This model cannot be split here: it is one block."] : []),
+    ...describeTrust(profile),
     "",
     renderTable(header, rows, right) + verdict,
     "",
   ].join("\n");
+}
+
+function describeCalibration({ blocks, calibration }: Profile): string {
+  const count = `${blocks.length} ${blocks.length === 1 ? "block" : "blocks"}`;
+  if (calibration === undefined) return count;
+  const { rawSumMs, residualPercent } = calibration;
+  const checked =
+    residualPercent === null ? "" : `, checked on both halves: ${residualPercent.toFixed(1)} % off`;
+  return `${count}, alone ${formatMs(rawSumMs)} in sum, calibrated to the whole${checked}`;
+}
+
+/** Why these times deserve less trust, if so. */
+function describeTrust({ blocks, whole, noise }: Profile): string[] {
+  const lines = (noise?.marks ?? []).map((mark) => `measured on a busy machine: ${mark}`);
+  const unstable = blocks.filter((block) => block.stable === false).length;
+  if (whole?.stable === false) lines.push("the whole model's median is not certain yet");
+  if (unstable > 0) {
+    lines.push(`the medians marked ! (${unstable} of ${blocks.length}) are not certain yet`);
+  }
+  return lines;
 }
 
 function notEqualError(profile: Profile): AppError {

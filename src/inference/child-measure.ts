@@ -10,7 +10,9 @@ import {
 import type { CutPointInfo, TensorInfo } from "../protocol/index.js";
 import { openSession, type Session } from "./child-session.js";
 import { fromHalf, infoOf, type Tensors } from "./child-tensors.js";
+import { tinyModel } from "./child-tiny.js";
 import { type ComparedTensor, compareTensors, worstOf } from "./compare.js";
+import { isStable } from "./stability.js";
 import type {
   ChildConfig,
   Compared,
@@ -54,6 +56,14 @@ export function createMeasurer(context: Context): Measurer {
     return describeRuns(timed);
   };
 
+  const measureNothing = async (repeat: Repeat): Promise<Measured> => {
+    const tiny = tinyModel();
+    const timed = await withSession(tiny.bytes, config, (session) =>
+      timeRuns(repeat, () => session.run(tiny.feeds, tiny.outputs)),
+    );
+    return describeRuns(timed);
+  };
+
   // A model without layers passes inputs or constants on; its one block is the model itself.
   const partOf = (range: LayerRange): SubModel =>
     model.layers.length === 0
@@ -76,8 +86,16 @@ export function createMeasurer(context: Context): Measurer {
 
   return {
     part: partOf,
-    measure: (target, repeat) =>
-      target.kind === "whole" ? measureWhole(repeat) : measureRange(target, repeat),
+    measure(target, repeat) {
+      switch (target.kind) {
+        case "whole":
+          return measureWhole(repeat);
+        case "range":
+          return measureRange(target, repeat);
+        case "nothing":
+          return measureNothing(repeat);
+      }
+    },
     async compare() {
       reference ??= await withSession(context.bytes, config, (session) =>
         session.run(feeds, outputNames),
@@ -108,6 +126,7 @@ export function compareOutputs(
 
 interface TimedRuns {
   samplesMs: number[];
+  stable: boolean;
   first: Tensors;
   last: Tensors;
 }
@@ -127,8 +146,18 @@ async function timeRuns(repeat: Repeat, run: () => Promise<Tensors>): Promise<Ti
     samplesMs.push(performance.now() - beforeMs);
     first ??= last;
     const isOverBudget = performance.now() - startedAtMs > repeat.budgetMs;
-    if (samplesMs.length >= repeat.repeats || isOverBudget) return { samplesMs, first, last };
+    const stop = isOverBudget ? "limit" : stopAfter(samplesMs, repeat);
+    if (stop !== undefined) return { samplesMs, stable: stop === "known", first, last };
   }
+}
+
+/** Whether the samples so far suffice, or no more are allowed. */
+function stopAfter(samplesMs: readonly number[], repeat: Repeat): "known" | "limit" | undefined {
+  const { repeats, stability } = repeat;
+  const count = samplesMs.length;
+  if (count < repeats) return undefined;
+  if (stability === undefined || isStable(samplesMs, stability)) return "known";
+  return count >= stability.repeatsMax ? "limit" : undefined;
 }
 
 /** A split of a model that never computes the same twice cannot be checked. */
@@ -171,7 +200,7 @@ async function withSession<T>(
 
 function describeRuns(timed: TimedRuns): Measured {
   const outputs = [...timed.last].map(([name, tensor]) => infoOf(name, tensor));
-  return { samplesMs: timed.samplesMs, outputs };
+  return { samplesMs: timed.samplesMs, stable: timed.stable, outputs };
 }
 
 /** Half-precision data arrives as raw bits where the platform has no Float16Array. */

@@ -7,6 +7,7 @@ export type {
   OpenedModel,
   OpenRequest,
   Repeat,
+  Stability,
 } from "./messages.js";
 export { type InferenceOptions, inferenceOptionsSchema } from "./options.js";
 export { type ModelWorker, startModelWorker } from "./worker.js";

@@ -32,13 +32,27 @@ export type LayerRange = z.infer<typeof rangeSchema>;
 const targetSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("whole") }),
   rangeSchema.extend({ kind: z.literal("range") }),
+  z.strictObject({ kind: z.literal("nothing") }),
 ]);
-/** What is measured: the whole model, or its layers from first to last. */
+/** What is measured: the whole model, its layers from first to last, or a call that does nothing. */
 export type MeasureTarget = z.infer<typeof targetSchema>;
+
+const stabilitySchema = z.strictObject({
+  /** Half the confidence interval of the median, as a share of the median. */
+  relativeHalfWidth: z.number().nonnegative(),
+  confidence: z.number().min(0).max(1),
+  /** Being wrong by this much does not matter. */
+  negligibleMs: z.number().nonnegative(),
+  repeatsMax: z.number().int().positive(),
+});
+/** When a median counts as known. */
+export type Stability = z.infer<typeof stabilitySchema>;
 
 const repeatSchema = z.strictObject({
   warmups: z.number().int().nonnegative(),
   repeats: z.number().int().positive(),
+  /** Goes on after `repeats` until this holds or its own limit is reached; absent: never goes on. */
+  stability: stabilitySchema.optional(),
   /** No further repeat starts after this time, warm-ups counted; one always runs. */
   budgetMs: z.number().positive(),
 });
@@ -79,6 +93,8 @@ export type OpenedModel = z.infer<typeof openedModelSchema>;
 
 export const measuredSchema = z.strictObject({
   samplesMs: z.array(z.number().nonnegative()).min(1),
+  /** False when time or repeats ended before the median was known as asked. */
+  stable: z.boolean(),
   outputs: z.array(tensorInfoSchema),
 });
 export type Measured = z.infer<typeof measuredSchema>;

@@ -22,7 +22,7 @@ import {
 } from "../support/small-models.js";
 
 const NODE = { tier: "device", name: "camera", hardwareClass: "camera" } as const;
-const OPTIONS = benchmarkOptionsSchema.parse({ repeats: 3 });
+const OPTIONS = benchmarkOptionsSchema.parse({ repeats: 3, repeatsMax: 3 });
 
 let models: ModelDirectory;
 beforeAll(() => {
@@ -62,6 +62,34 @@ describe("benchmarkModel", () => {
       [[1, 1, 3, 16], ["b"]],
       [[2, 2, 3, 16], ["y"]],
     ]);
+  });
+
+  it("calibrates the blocks to sum to the whole, and keeps what was measured", async () => {
+    const path = models.write("chain.onnx", chain());
+    const profile = await benchmarkModel({ path, node: NODE, inputs: [] }, OPTIONS, deps());
+    const total = profile.blocks.reduce((sum, block) => sum + block.medianMs, 0);
+    expect(total).toBeCloseTo(profile.wholeMs, 9);
+    const rawTotal = profile.blocks.reduce((sum, block) => sum + block.rawMedianMs!, 0);
+    expect(profile.calibration!.rawSumMs).toBeCloseTo(rawTotal, 9);
+    expect(profile.calibration!.residualPercent).not.toBeNull();
+    expect(profile.whole).toMatchObject({ repeats: 3 });
+    for (const block of profile.blocks) {
+      expect(block.p95Ms).toBeGreaterThanOrEqual(block.rawMedianMs!);
+    }
+  });
+
+  it("keeps within the limit of blocks, and says what it left out", async () => {
+    const notes: string[] = [];
+    const path = models.write("chain.onnx", chain());
+    const profile = await benchmarkModel(
+      { path, node: NODE, inputs: [] },
+      { ...OPTIONS, blocksMax: 2 },
+      deps({ onNote: (note) => notes.push(note) }),
+    );
+    expect(profile.blocks).toHaveLength(2);
+    expect(profile.equality.ok).toBe(true);
+    expect(notes).toHaveLength(1);
+    expect(notes[0]).toContain("blocksMax");
   });
 
   it("multiplies every time by the emulated slow-down and records it", async () => {

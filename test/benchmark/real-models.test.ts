@@ -7,7 +7,7 @@ import { isAppError, silentLogger, systemClock } from "../../src/core/index.js";
 import type { InputBinding } from "../../src/protocol/index.js";
 import { describeWithData } from "../support/data.js";
 
-const OPTIONS = benchmarkOptionsSchema.parse({ repeats: 1, warmups: 1 });
+const OPTIONS = benchmarkOptionsSchema.parse({ repeats: 1, repeatsMax: 1, warmups: 1 });
 const DEPS = { log: silentLogger, clock: systemClock };
 const NODE = { tier: "edge", name: "edge", hardwareClass: "edge" } as const;
 
