@@ -44,12 +44,7 @@ export class FlowNetwork {
     let flow = 0;
     while (flow < enough && this.#layer(source, sink)) {
       this.#current.set(this.#head);
-      for (;;) {
-        const more = this.#augment(source, sink);
-        if (more === 0) break;
-        flow += more;
-        if (flow >= enough) break;
-      }
+      flow += this.#block(source, sink, enough - flow);
     }
     return flow;
   }
@@ -92,11 +87,17 @@ export class FlowNetwork {
     return level[sink] !== -1;
   }
 
-  /** Sends as much as fits along one shortest path; 0 where the layers hold none any more. */
-  #augment(source: number, sink: number): number {
+  /** Sends what fits along shortest paths, until none is left or `enough` flows. */
+  #block(source: number, sink: number, enough: number): number {
     const path: number[] = [];
+    let flow = 0;
     let vertex = source;
-    while (vertex !== sink) {
+    while (flow < enough) {
+      if (vertex === sink) {
+        flow += this.#push(path);
+        vertex = this.#retreat(path, sink);
+        continue;
+      }
       const arc = this.#openArc(vertex);
       if (arc !== -1) {
         path.push(arc);
@@ -104,11 +105,15 @@ export class FlowNetwork {
         continue;
       }
       const last = path.pop();
-      if (last === undefined) return 0;
+      if (last === undefined) break;
       // A dead end: the arc that led here is spent for this round.
       vertex = this.#to[last ^ 1] ?? 0;
       this.#current[vertex] = this.#next[last] ?? -1;
     }
+    return flow;
+  }
+
+  #push(path: readonly number[]): number {
     let amount = Infinity;
     for (const arc of path) amount = Math.min(amount, this.#capacity[arc] ?? 0);
     for (const arc of path) {
@@ -116,6 +121,15 @@ export class FlowNetwork {
       this.#capacity[arc ^ 1] = (this.#capacity[arc ^ 1] ?? 0) + amount;
     }
     return amount;
+  }
+
+  /** Shortens the path to its part in front of the first full arc; where that leads. */
+  #retreat(path: number[], end: number): number {
+    const full = path.findIndex((arc) => this.#capacity[arc] === 0);
+    if (full === -1) return end;
+    const vertex = this.#to[(path[full] ?? 0) ^ 1] ?? 0;
+    path.length = full;
+    return vertex;
   }
 
   /** The next arc of `vertex` that leads one layer further; -1 where none is left. */
