@@ -89,7 +89,7 @@ describe("scissiond plan", () => {
   });
 
   it.each([
-    [["--edge", "43x"], "USAGE", /no edge node is named "43x"; did you mean "42"/],
+    [["--edge", "4x"], "USAGE", /no edge node is named "4x"; did you mean "42"/],
     [["--objective", "energy"], "USAGE", /node (cam|42) has no activeWatts/],
     [["--model", "nett"], "USAGE", /did you mean "net"/],
     [["--profiles", "/nowhere"], "PROFILE_INVALID", /\/nowhere cannot be read/],
