@@ -25,6 +25,7 @@ interface BenchFlags {
   warmups?: number;
   repeats?: number;
   threads?: number;
+  provider?: string[];
   maxCutTensors?: number;
   cutInsideFusions: boolean;
   slowdown: number;
@@ -67,6 +68,11 @@ export function benchCommand(terminal: Terminal): Command {
     )
     .option("--threads <n>", "threads of one inference", wholeNumber({ min: 1, max: 1_024 }))
     .option(
+      "--provider <names>",
+      "ONNX Runtime's execution providers, the preferred one first: cuda,cpu (default cpu)",
+      providerNames,
+    )
+    .option(
       "--max-cut-tensors <n>",
       "most tensors that may cross one cut (default 1)",
       wholeNumber({ min: 1, max: 64 }),
@@ -107,7 +113,7 @@ async function bench(terminal: Terminal, path: string, flags: BenchFlags): Promi
 }
 
 function optionsOf(flags: BenchFlags): BenchmarkOptions {
-  const { warmups, repeats, maxCutTensors, cutInsideFusions, threads, timeout } = flags;
+  const { warmups, repeats, maxCutTensors, cutInsideFusions, threads, provider, timeout } = flags;
   const given = {
     warmups,
     repeats,
@@ -116,9 +122,18 @@ function optionsOf(flags: BenchFlags): BenchmarkOptions {
     cutInsideFusions,
     timeoutMs: timeout === undefined ? undefined : Math.ceil(timeout * 1_000),
     // Whoever calls this waits for it: no reason to yield.
-    inference: { threads, niceness: 0 },
+    inference: { threads, executionProviders: provider, niceness: 0 },
   };
   return benchmarkOptionsSchema.parse(given);
+}
+
+/** @throws AppError USAGE */
+function providerNames(text: string): string[] {
+  const names = benchmarkOptionsSchema.shape.inference
+    .unwrap()
+    .shape.executionProviders.safeParse(text.split(","));
+  if (names.success) return names.data;
+  throw new AppError("USAGE", `--provider '${printable(text)}': write names as in cuda,cpu`);
 }
 
 /** The host's name as a name of ours: lower-case letters, digits and hyphens. */

@@ -11,6 +11,7 @@ export const ERROR_CODES = {
   MODEL_UNSTABLE: "The model computes something else each time, so its split cannot be checked.",
   MODEL_NOT_EQUAL: "The chain of all blocks does not compute what the whole model computes.",
   INFERENCE_FAILED: "ONNX Runtime refused to load or to run the model.",
+  INFERENCE_PROVIDER: "A configured execution provider is not available on this machine.",
   INFERENCE_TIMEOUT: "A model did not answer within its time limit and was stopped.",
   INFERENCE_CRASHED: "The process that ran the model died.",
   INFERENCE_MEMORY: "A model used more memory than its limit and was stopped.",

@@ -16,6 +16,7 @@ import { externalReader, readModelFile, sha256Of, writeAtomically } from "./chil
 import { findFusedCuts } from "./child-fusion.js";
 import { bindInputs, unboundError } from "./child-inputs.js";
 import { createMeasurer } from "./child-measure.js";
+import { requireProviders } from "./child-providers.js";
 import { bindShapes } from "./child-shapes.js";
 import { fetchTensors, runOnce } from "./child-types.js";
 import { infoOf, type Tensors } from "./child-tensors.js";
@@ -48,6 +49,7 @@ export async function openModel(
   request: OpenRequest,
   config: ChildConfig,
 ): Promise<{ loaded: LoadedModel; description: OpenedModel }> {
+  await requireProviders(config);
   const file = readModelFile(request.path, config.modelBytesMax);
   const parsed = parseModel(file);
   const hasExternalData = parsed.externalFiles.length > 0;

@@ -9,6 +9,8 @@ const UNFETCHABLE_NAME = "__proto__";
 export interface SessionOptions {
   /** `disabled` runs the graph as it stands in the file; `all` is what a user gets. */
   optimisation: "disabled" | "extended" | "all";
+  /** Fails where a layer would run on the CPU for want of a better provider. */
+  forbidCpuFallback?: boolean;
   /** Where ONNX Runtime writes what its optimiser made of the graph. */
   optimisedModelPath?: string;
 }
@@ -75,6 +77,7 @@ function sessionOptions(
     extra: {
       session: {
         intra_op: { allow_spinning: "0" },
+        ...(options.forbidCpuFallback === true ? { disable_cpu_ep_fallback: "1" } : {}),
         ...(options.optimisedModelPath === undefined ? {} : DISCARD_WEIGHTS),
       },
     },

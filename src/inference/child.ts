@@ -3,6 +3,7 @@ import { Worker } from "node:worker_threads";
 import { type ErrorCode, errorMessage, isAppError, printable } from "../core/index.js";
 import { parseJson, parseValue } from "../protocol/index.js";
 import { type LoadedModel, openModel } from "./child-model.js";
+import { probeProvider } from "./child-providers.js";
 import {
   type ChildConfig,
   type ChildResponse,
@@ -29,6 +30,7 @@ function main(): void {
       loaded = opened.loaded;
       return opened.description;
     }
+    if (body.kind === "probe") return probeProvider(body.provider, config.value);
     if (loaded === undefined) throw new Error(`${body.kind} before open`);
     switch (body.kind) {
       case "measure":

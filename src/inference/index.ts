@@ -6,9 +6,11 @@ export type {
   MeasureTarget,
   OpenedModel,
   OpenRequest,
+  ProviderState,
   Repeat,
   Stability,
 } from "./messages.js";
 export { type InferenceOptions, inferenceOptionsSchema } from "./options.js";
+export { probeProviders } from "./providers.js";
 export { type ModelWorker, startModelWorker } from "./worker.js";
 export type { WorkerDeps } from "./worker-process.js";

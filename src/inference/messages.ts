@@ -68,6 +68,7 @@ export const requestBodySchema = z.discriminatedUnion("kind", [
   }),
   z.strictObject({ kind: z.literal("measure"), target: targetSchema, repeat: repeatSchema }),
   z.strictObject({ kind: z.literal("compare") }),
+  z.strictObject({ kind: z.literal("probe"), provider: z.string() }),
   z.strictObject({ kind: z.literal("extract"), range: rangeSchema, path: z.string().min(1) }),
 ]);
 export type RequestBody = z.infer<typeof requestBodySchema>;
@@ -98,6 +99,14 @@ export const measuredSchema = z.strictObject({
   outputs: z.array(tensorInfoSchema),
 });
 export type Measured = z.infer<typeof measuredSchema>;
+
+export const providerStateSchema = z.strictObject({
+  name: z.string(),
+  available: z.boolean(),
+  /** Why it is not. */
+  reason: z.string().optional(),
+});
+export type ProviderState = z.infer<typeof providerStateSchema>;
 
 export const comparedSchema = equalitySchema;
 export type Compared = z.infer<typeof comparedSchema>;

@@ -110,6 +110,7 @@ export async function startWorkerProcess(
 const DESCRIPTIONS = {
   open: "opening the model",
   measure: "measuring the model",
+  probe: "probing an execution provider",
   compare: "comparing the parts with the whole model",
   extract: "extracting a part of the model",
 } as const satisfies Record<RequestBody["kind"], string>;

@@ -13,6 +13,8 @@ import {
   type OpenedModel,
   type OpenRequest,
   openedModelSchema,
+  type ProviderState,
+  providerStateSchema,
   type Repeat,
   type RequestBody,
 } from "./messages.js";
@@ -38,6 +40,8 @@ export interface ModelWorker {
   compare(): Promise<Compared>;
   /** Writes the range as an ONNX file of its own, atomically. */
   extract(range: LayerRange, path: string): Promise<Extracted>;
+  /** Whether an execution provider computes here; needs no model. */
+  probe(provider: string): Promise<ProviderState>;
   stop(): Promise<void>;
 }
 
@@ -61,6 +65,7 @@ export async function startModelWorker(
       ask({ kind: "open", ...request, path: resolve(request.path) }, openedModelSchema),
     measure: (target, repeat) => ask({ kind: "measure", target, repeat }, measuredSchema),
     compare: () => ask({ kind: "compare" }, comparedSchema),
+    probe: (provider) => ask({ kind: "probe", provider }, providerStateSchema),
     extract: (range, path) => ask({ kind: "extract", range, path: resolve(path) }, extractedSchema),
     stop: () => child.stop(),
   };

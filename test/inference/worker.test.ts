@@ -7,6 +7,7 @@ import {
   type InferenceOptions,
   inferenceOptionsSchema,
   type ModelWorker,
+  probeProviders,
   startModelWorker,
 } from "../../src/inference/index.js";
 import type { InputBinding } from "../../src/protocol/index.js";
@@ -99,6 +100,23 @@ async function hang(worker: ModelWorker): Promise<{ work: Promise<unknown> }> {
   await until(() => processorTicks(worker.pid) > before + LOADING_TICKS, { what: "the run" });
   return { work };
 }
+
+describe("execution providers", () => {
+  it("are probed one by one, and each that does not compute says why", async () => {
+    const options = inferenceOptionsSchema.parse({ executionProviders: ["cpu", "nonsense"] });
+    const states = await probeProviders(options, { log: silentLogger, clock: systemClock });
+    expect(states[0]).toEqual({ name: "cpu", available: true });
+    expect(states[1]).toMatchObject({ name: "nonsense", available: false });
+    expect(states[1]!.reason).toContain("cpu");
+  });
+
+  it.each([["nonsense"], ["dml"]])("%s is refused, not replaced by the CPU", async (name) => {
+    const worker = await start({ executionProviders: [name, "cpu"] });
+    const error = await failure(open(worker, models.write("chain.onnx", chain())));
+    expect(error.code).toBe("INFERENCE_PROVIDER");
+    expect(error.message).toContain(name);
+  });
+});
 
 describe("a model's child process: how it ends", () => {
   it("names the signal when it is killed in mid-run, and is gone", async () => {
