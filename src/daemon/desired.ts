@@ -6,6 +6,14 @@ import { hashModels, type ModelFile } from "./models.js";
 export interface Desired {
   config: DaemonConfig;
   models: readonly ModelFile[];
+  /** Models that are configured but cannot be read. */
+  modelProblems: readonly string[];
+}
+
+/** What a configuration asks for. */
+export async function desire(config: DaemonConfig): Promise<Desired> {
+  const { files, problems } = await hashModels(config.models);
+  return { config, models: files, modelProblems: problems };
 }
 
 /** Settings that a running daemon cannot change: they hold ports, files and sessions. */
@@ -31,7 +39,6 @@ export async function reloaded(
   next: DaemonConfig,
   log: Logger,
 ): Promise<Desired> {
-  const models = await hashModels(next.models);
   const config = { ...next };
   const kept = FIXED.filter(
     (key) => !isEqual(fixedPart(current.config, key), fixedPart(next, key)),
@@ -39,7 +46,7 @@ export async function reloaded(
   for (const key of FIXED) Object.assign(config, { [key]: current.config[key] });
   config.listen = { ...current.config.listen, clients: next.listen.clients };
   if (kept.length > 0) log.warn({ settings: kept }, "these settings change only with a restart");
-  return { config, models };
+  return desire(config);
 }
 
 /** Who may connect is no matter of the port itself. */

@@ -6,9 +6,8 @@ import type { NodeState } from "../protocol/index.js";
 import { openStore, type Store } from "../store/index.js";
 import { Artifacts } from "./artifacts.js";
 import { Context } from "./context.js";
-import type { Desired } from "./desired.js";
-import { hashModels } from "./models.js";
 import type { DaemonDeps } from "./deps.js";
+import { type Desired, desire } from "./desired.js";
 import { describeSelf } from "./self.js";
 
 const ARTIFACT_BYTES_MAX = 8 * 1_024 ** 3;
@@ -31,13 +30,16 @@ export async function openFoundation(
   const store = await openStore({ ...config.store, directory: config.stateDirectory }, deps);
   teardown.defer("store", () => store.stop());
 
-  const desired: Desired = { config, models: await hashModels(config.models) };
+  const desired = await desire(config);
   const artifacts = await Artifacts.open(
     { directory: join(config.stateDirectory, "artifacts"), bytesMax: ARTIFACT_BYTES_MAX },
     (model, range, destination) =>
       extractPartition(
         { path: model.path, inputs: [...model.inputs], ...range, destination },
-        config.benchmark,
+        {
+          ...config.benchmark,
+          maxCutTensors: model.maxCutTensors ?? config.benchmark.maxCutTensors,
+        },
         { log, clock },
       ),
   );

@@ -6,7 +6,12 @@ import {
   type Telemetry,
 } from "../telemetry/index.js";
 import { notEqual } from "./measure.js";
+import { Presence } from "./presence.js";
 import { type Running, takeProfile, wake } from "./running.js";
+
+const FAREWELL_HOLD_MS = 300;
+/** Agents wait up to 30 s between attempts to reach a broker that was away for long. */
+const RETURN_GRACE_MS = 45_000;
 
 /** Starts the broker where none is configured, the MQTT client, and this node's own link probes. */
 export async function startHearing(running: Running): Promise<Telemetry> {
@@ -19,6 +24,7 @@ export async function startHearing(running: Running): Promise<Telemetry> {
     teardown.defer("broker", () => broker.stop());
     mqtt = { ...mqtt, url: broker.url };
   }
+  const presence = watchPresence(running);
   const telemetry = await connectTelemetry(
     mqtt,
     { site: config.site, state: running.self },
@@ -28,9 +34,7 @@ export async function startHearing(running: Running): Promise<Telemetry> {
       random,
       handlers: {
         onNodeState: (state) => {
-          if (state.node === running.self.node) return;
-          context.recordNode(state);
-          wake(running);
+          if (state.node !== running.self.node) presence.hear(state);
         },
         onLink: ({ from, to, report, measuredMonotonicMs }) => {
           const halfLifeMs = running.desired.config.thresholds.smoothingHalfLifeSeconds * 1_000;
@@ -45,7 +49,10 @@ export async function startHearing(running: Running): Promise<Telemetry> {
           if (profile.equality.ok) void takeProfile(running, profile);
           else log.error({ problem: notEqual(profile) }, "profile refused");
         },
-        onConnection: (connected) => running.metrics.mqttConnected(connected),
+        onConnection: (connected) => {
+          running.metrics.mqttConnected(connected);
+          presence.connection(connected);
+        },
       },
     },
   );
@@ -56,6 +63,24 @@ export async function startHearing(running: Running): Promise<Telemetry> {
   }
   await startProbing(running, telemetry);
   return telemetry;
+}
+
+function watchPresence(running: Running): Presence {
+  const { context, clock, teardown } = running;
+  const stop = new AbortController();
+  teardown.defer("presence", () => stop.abort());
+  return new Presence(
+    { farewellHoldMs: FAREWELL_HOLD_MS, returnGraceMs: RETURN_GRACE_MS },
+    {
+      clock,
+      nodes: () => context.nodes().filter(({ node }) => node !== running.self.node),
+      apply: (state) => {
+        context.recordNode(state);
+        wake(running);
+      },
+      signal: stop.signal,
+    },
+  );
 }
 
 async function startProbing(running: Running, telemetry: Telemetry): Promise<void> {

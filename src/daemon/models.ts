@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream, statSync } from "node:fs";
 import { stat } from "node:fs/promises";
-import { AppError, errorMessage } from "../core/index.js";
+import { errorMessage } from "../core/index.js";
 import type { InputBinding } from "../protocol/index.js";
 
 /** A configured model and the hash of its file: the hash is its identity. */
@@ -21,23 +21,26 @@ type ModelEntry = Pick<ModelFile, "name" | "path" | "inputs"> & {
   maxCutTensors?: number | undefined;
 };
 
-/** Hashes every configured model, streaming; a file that cannot be read is an error that names it. */
-export async function hashModels(models: readonly ModelEntry[]): Promise<ModelFile[]> {
+export interface HashedModels {
+  files: ModelFile[];
+  /** Models whose file cannot be read, in plain words. */
+  problems: string[];
+}
+
+/** Hashes every configured model, streaming. A file that cannot be read costs nothing but itself. */
+export async function hashModels(models: readonly ModelEntry[]): Promise<HashedModels> {
   const files: ModelFile[] = [];
+  const problems: string[] = [];
   for (const { name, path, inputs, maxCutTensors } of models) {
     try {
       const { size, mtimeMs } = await stat(path);
       const sha256 = await sha256Of(path);
       files.push({ name, path, inputs, maxCutTensors, bytes: size, modifiedMs: mtimeMs, sha256 });
-    } catch (cause) {
-      throw new AppError(
-        "MODEL_UNREADABLE",
-        `model ${name}: cannot read ${path} (${errorMessage(cause)})`,
-        { cause },
-      );
+    } catch (error) {
+      problems.push(`model ${name}: ${errorMessage(error)}; reload when it is there`);
     }
   }
-  return files;
+  return { files, problems };
 }
 
 /** False when the file has been changed or taken away since: then its hash says nothing. */

@@ -33,6 +33,19 @@ export function matchPipelines(
   });
 }
 
+/** Names of pipelines that are configured but whose model cannot be read: their plans stay. */
+export function waitingPipelines(
+  configured: readonly PipelineConfig[],
+  models: readonly ModelFile[],
+  devices: KnownDevices,
+): string[] {
+  return configured
+    .filter((config) => models.every(({ name }) => name !== config.model))
+    .flatMap((config) =>
+      sourcesOf(config, devices).map((source) => pipelineName(config.name, source)),
+    );
+}
+
 function sourcesOf(config: PipelineConfig, { nodes, plans }: KnownDevices): string[] {
   if (Array.isArray(config.devices)) return [...new Set(config.devices)];
   const { devices } = config;

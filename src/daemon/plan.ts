@@ -3,7 +3,15 @@ import { createDrafter } from "./drafts.js";
 import { situationOf } from "./problem.js";
 import { startReconciler } from "./reconcile.js";
 import { createPlanRollouts } from "./rollout.js";
-import { offerPlans, pipelinesOf, planOf, publisherOf, type Running, wake } from "./running.js";
+import {
+  offerPlans,
+  pipelinesOf,
+  planOf,
+  publisherOf,
+  type Running,
+  waitingOf,
+  wake,
+} from "./running.js";
 
 const RESYNC_MS = 1_000;
 const RESTART_GRACE_MS = 15_000;
@@ -49,6 +57,7 @@ export function startPlanning(running: Running): void {
     {
       context,
       pipelines: () => pipelinesOf(running),
+      waiting: () => waitingOf(running),
       store,
       draft: createDrafter({
         artifacts,

@@ -17,6 +17,8 @@ export interface ReconcileOptions {
 export interface ReconcileDeps extends JudgeDeps {
   /** Pipelines as they are configured and matched at this moment. */
   pipelines: () => readonly Pipeline[];
+  /** Names of others that are configured and cannot be planned now; their plans stay. */
+  waiting: () => readonly string[];
 }
 
 export interface Reconciler {
@@ -103,7 +105,7 @@ export function startReconciler(options: ReconcileOptions, deps: ReconcileDeps):
 
 /** A pipeline that is configured no longer loses its plan, never its revision. */
 async function withdrawMissing(pipelines: readonly Pipeline[], deps: ReconcileDeps): Promise<void> {
-  const names = new Set(pipelines.map((pipeline) => pipeline.name));
+  const names = new Set([...pipelines.map((pipeline) => pipeline.name), ...deps.waiting()]);
   for (const stored of deps.store.state.pipelines) {
     if (names.has(stored.name)) continue;
     deps.rollouts.cancel(stored.name, "the pipeline is configured no longer");

@@ -10,7 +10,7 @@ import type { Benchmarks } from "./benchmarks.js";
 import type { DaemonDeps } from "./deps.js";
 import type { Foundation } from "./foundation.js";
 import { isUnchanged } from "./models.js";
-import { matchPipelines } from "./pipelines.js";
+import { type KnownDevices, matchPipelines, waitingPipelines } from "./pipelines.js";
 import type { Pipeline } from "./problem.js";
 import type { Reconciler } from "./reconcile.js";
 import type { PlanRollouts } from "./rollout.js";
@@ -65,11 +65,20 @@ export function planOf({ store }: Running, pipeline: string): PlanDocument | nul
   return store.state.pipelines.find(({ name }) => name === pipeline)?.plan ?? null;
 }
 
-export function pipelinesOf({ desired, context, store }: Running): Pipeline[] {
-  return matchPipelines(desired.config.pipelines, desired.models, {
-    nodes: context.nodes(),
-    plans: store.state.pipelines.flatMap(({ plan }) => plan ?? []),
-  });
+export function pipelinesOf(running: Running): Pipeline[] {
+  const { config, models } = running.desired;
+  return matchPipelines(config.pipelines, models, knownDevices(running));
+}
+
+/** Names of pipelines that wait for their model's file. */
+export function waitingOf(running: Running): string[] {
+  const { config, models } = running.desired;
+  return waitingPipelines(config.pipelines, models, knownDevices(running));
+}
+
+function knownDevices({ context, store }: Running): KnownDevices {
+  const plans = store.state.pipelines.flatMap(({ plan }) => plan ?? []);
+  return { nodes: context.nodes(), plans };
 }
 
 /** Records the newest profile and wakes the loops; a disk that fails costs only the memory of it. */
@@ -95,6 +104,7 @@ export async function keep(running: Running, written: Promise<void>): Promise<vo
 export function problemsOf(running: Running): string[] {
   const { parts, storeProblem } = running;
   const problems = [
+    ...running.desired.modelProblems,
     ...running.desired.models
       .filter((model) => !isUnchanged(model))
       .map(

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { readFile, rename, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { connectAsync } from "mqtt";
 import { afterEach, describe, expect, it } from "vitest";
 import { subscribe } from "../../src/client/index.js";
@@ -10,6 +10,7 @@ import { until } from "../support/poll.js";
 import {
   lastDecision,
   planOf,
+  loadConfig,
   runDaemon,
   type Site,
   startSite,
@@ -117,6 +118,24 @@ describe("the daemon", () => {
     expect(daemon.status().problems.join()).toContain("chain.onnx is no longer what it was");
   });
 
+  it("keeps the plan of a model whose file is gone, and says so until it is back", async () => {
+    const { daemon, site, configPath } = await start();
+    site.setLinks(GOOD);
+    const plan = await awaitTiers(daemon, "cloud");
+    await daemon.stop();
+    const model = join(dirname(configPath), "chain.onnx");
+    await rename(model, `${model}.away`);
+
+    const again = await runDaemon(configPath);
+    cleanup.push(() => again.stop());
+    expect(await servedPlans(again)).toEqual([plan]);
+    expect(again.status().problems.join()).toMatch(/model chain: .*chain\.onnx.*reload/);
+    await rename(`${model}.away`, model);
+    await again.reload(await loadConfig(configPath));
+    expect(again.status().problems.join()).not.toMatch(/model chain/);
+    expect(await servedPlans(again)).toEqual([plan]);
+  });
+
   it("serves the last plan at once after a restart, before it hears of anybody", async () => {
     const { daemon, site, configPath } = await start();
     site.setLinks(GOOD);
@@ -129,11 +148,15 @@ describe("the daemon", () => {
     const again = await runDaemon(configPath);
     cleanup.push(() => again.stop());
     expect(planOf(again)).toEqual(last);
-    const url = `http://127.0.0.1:${again.port}`;
-    for await (const update of subscribe(url)) {
-      expect([...update.plans.values()]).toEqual([last]);
-      break;
-    }
+    expect(await servedPlans(again)).toEqual([last]);
     expect(before.epoch).toBe(last?.epoch);
   });
 });
+
+/** What a new subscriber gets first. */
+async function servedPlans(daemon: Daemon): Promise<PlanDocument[]> {
+  for await (const update of subscribe(`http://127.0.0.1:${daemon.port}`)) {
+    return [...update.plans.values()];
+  }
+  throw new Error("the stream ended");
+}

@@ -16,35 +16,39 @@ describe.skipIf(path === undefined)("with Mosquitto (skipped where it is not ins
     for (const step of cleanup.splice(0).reverse()) await step();
   });
 
-  it("does the same, and survives the broker's death and return", async () => {
-    const port = await freePort();
-    let broker = await startMosquitto(path!, port);
-    cleanup.push(() => broker.stop());
-    const reconnect = { minMs: 50, maxMs: 200 };
-    const files = await writeSite({ mqtt: { url: broker.url, reconnect } });
-    cleanup.push(() => files.remove());
-    const daemon = await runDaemon(files.configPath);
-    cleanup.push(() => daemon.stop());
-    const site = await startSite(broker.url);
-    cleanup.push(() => site.stop());
+  it.each(["SIGKILL", "SIGTERM"] as const)(
+    "does the same, and survives the broker's %s and return",
+    async (signal) => {
+      const port = await freePort();
+      let broker = await startMosquitto(path!, port);
+      cleanup.push(() => broker.stop());
+      const reconnect = { minMs: 50, maxMs: 200 };
+      const files = await writeSite({ mqtt: { url: broker.url, reconnect } });
+      cleanup.push(() => files.remove());
+      const daemon = await runDaemon(files.configPath);
+      cleanup.push(() => daemon.stop());
+      const site = await startSite(broker.url);
+      cleanup.push(() => site.stop());
 
-    site.setLinks(GOOD);
-    await awaitTiers(daemon, "cloud");
-    const before = planOf(daemon)?.revision ?? 0;
+      site.setLinks(GOOD);
+      await awaitTiers(daemon, "cloud");
+      const before = planOf(daemon)?.revision ?? 0;
 
-    await broker.stop();
-    broker = await startMosquitto(path!, port);
-    await until(() => daemon.status().mqtt.connected, { what: "the daemon's reconnection" });
-    expect(planOf(daemon)?.revision).toBe(before);
+      await broker.stop(signal);
+      broker = await startMosquitto(path!, port);
+      await until(() => daemon.status().mqtt.connected, { what: "the daemon's reconnection" });
+      expect(planOf(daemon)?.revision).toBe(before);
 
-    site.setLinks(POOR);
-    await awaitTiers(daemon, "device");
-    await site.cloud?.stop();
-    site.setLinks(GOOD);
-    await awaitTiers(daemon, "edge");
-    await site.startCloud();
-    await awaitTiers(daemon, "cloud");
-  }, 60_000);
+      site.setLinks(POOR);
+      await awaitTiers(daemon, "device");
+      await site.cloud?.stop();
+      site.setLinks(GOOD);
+      await awaitTiers(daemon, "edge");
+      await site.startCloud();
+      await awaitTiers(daemon, "cloud");
+    },
+    60_000,
+  );
 });
 
 async function awaitTiers(daemon: Daemon, tiers: string): Promise<void> {

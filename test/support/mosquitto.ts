@@ -21,11 +21,15 @@ export function mosquittoPath(): string | undefined {
   });
 }
 
+export interface Mosquitto {
+  port: number;
+  url: string;
+  /** With SIGTERM it says farewell: it sends everybody's will. */
+  stop(signal?: "SIGKILL" | "SIGTERM"): Promise<void>;
+}
+
 /** A real Mosquitto on this port of loopback, which forgets everything when it stops. */
-export async function startMosquitto(
-  path: string,
-  port: number,
-): Promise<{ port: number; url: string; stop(): Promise<void> }> {
+export async function startMosquitto(path: string, port: number): Promise<Mosquitto> {
   const directory = await mkdtemp(join(tmpdir(), "scissiond-mosquitto-"));
   const config = join(directory, "mosquitto.conf");
   await writeFile(config, `listener ${port} 127.0.0.1\nallow_anonymous true\npersistence false\n`);
@@ -34,8 +38,8 @@ export async function startMosquitto(
   return {
     port,
     url: `mqtt://127.0.0.1:${port}`,
-    stop: async () => {
-      child.signal("SIGKILL");
+    stop: async (signal = "SIGKILL") => {
+      child.signal(signal);
       await child.ended;
       await rm(directory, { recursive: true, force: true });
     },

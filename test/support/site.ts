@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import { loadDaemonConfig } from "../../src/config/index.js";
+import { type DaemonConfig, loadDaemonConfig } from "../../src/config/index.js";
 import { silentLogger, systemClock } from "../../src/core/index.js";
 import { type Daemon, startDaemon } from "../../src/daemon/index.js";
 import type { Decision, PlanDocument, Profile, Tier } from "../../src/protocol/index.js";
@@ -64,10 +64,14 @@ export function siteYaml(overrides: Record<string, unknown> = {}): string {
   });
 }
 
-export async function runDaemon(configPath: string): Promise<Daemon> {
+export async function loadConfig(configPath: string): Promise<DaemonConfig> {
   const loaded = await loadDaemonConfig(configPath, {});
   if (!loaded.ok) throw new Error(loaded.errors.map((error) => error.message).join("\n"));
-  return startDaemon(loaded.config, {
+  return loaded.config;
+}
+
+export async function runDaemon(configPath: string): Promise<Daemon> {
+  return startDaemon(await loadConfig(configPath), {
     log: silentLogger,
     clock: systemClock,
     random: Math.random,
