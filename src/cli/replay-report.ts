@@ -1,5 +1,5 @@
 import { printable } from "../core/index.js";
-import type { Replay, ReplayDecision } from "../replay/index.js";
+import type { Replay, ReplayDecision, Tuning } from "../replay/index.js";
 import { formatMs, renderTable } from "./table.js";
 
 const DECISION_COLUMNS_MAX = 400;
@@ -50,4 +50,20 @@ export function replayReport(replay: Replay, decisions: readonly ReplayDecision[
     new Set(["mean latency", "switches"]),
   );
   return `${lines.join("")}${lines.length > 0 ? "\n" : ""}${table}`;
+}
+
+/** The proposal as YAML for the configuration, and what it is worth on what it was not made for. */
+export function tuningReport({ proposed, judged, isBetter }: Tuning): string {
+  const rows = (["present", "proposed", "tracker"] as const).map((name) => [
+    name === "tracker" ? name : `${name} thresholds`,
+    formatMs(judged[name].meanLatencyMs),
+    String(judged[name].switches),
+  ]);
+  const numeric = new Set(["mean latency", "switches"]);
+  const table = renderTable(["on the second half", "mean latency", "switches"], rows, numeric);
+  const yaml = Object.entries(proposed).map(([name, value]) => `  ${name}: ${value}\n`);
+  const verdict = isBetter
+    ? "Better on the second half, too:"
+    : "No better on the second half, so keep what you have; best on the first half was:";
+  return `${table}\n${verdict}\nthresholds:\n${yaml.join("")}`;
 }

@@ -22,10 +22,12 @@ import {
   replayTrace,
   type Scene,
   type TierPair,
+  type Trace,
+  tune,
 } from "../replay/index.js";
 import { decimalNumber, wholeNumber } from "./number-option.js";
 import { readJsonFiles, readTextFile } from "./plan-files.js";
-import { replayJson, replayReport } from "./replay-report.js";
+import { replayJson, replayReport, tuningReport } from "./replay-report.js";
 import type { Terminal } from "./terminal.js";
 
 interface ReplayFlags {
@@ -44,6 +46,7 @@ interface ReplayFlags {
   switchMs: number;
   config?: string;
   pipeline?: string;
+  tune: boolean;
   json: boolean;
 }
 
@@ -122,6 +125,11 @@ export function replayCommand(terminal: Terminal): Command {
     )
     .option("--config <file>", "take the thresholds of this daemon's configuration")
     .option("--pipeline <name>", "and those of this pipeline in it")
+    .option(
+      "--tune",
+      "propose thresholds: trained on the first half of the trace, judged on the second",
+      false,
+    )
     .option("--json", "print one JSON document", false)
     .addHelpText("after", EXAMPLES)
     .action((flags: ReplayFlags) => replay(terminal, flags));
@@ -131,26 +139,37 @@ async function replay(terminal: Terminal, flags: ReplayFlags): Promise<void> {
   const policy = await thresholdsOf(terminal, flags);
   const scene = await sceneOf(terminal, flags, flags.fallbackMs ?? policy.fallbackMs);
   const told = flags.switchMs > 0 ? { ...policy, switchCostMs: flags.switchMs } : policy;
-  const result = await replayOf(scene, flags, { policy: told, switchMs: flags.switchMs });
+  const run: ReplayOptions = { policy: told, switchMs: flags.switchMs };
+  if (flags.tune) {
+    const trace = await traceOf(scene, flags);
+    const tuning = tune(trace, told, (part, tried) =>
+      replayTrace(scene, part, { ...run, policy: tried }),
+    );
+    terminal.out(flags.json ? `${JSON.stringify(tuning)}\n` : tuningReport(tuning));
+    return;
+  }
+  const result = await replayOf(scene, flags, run);
   const decisions = decisionsOf(result, { scene, options: told });
   terminal.out(flags.json ? replayJson(result, decisions) : replayReport(result, decisions));
 }
 
-async function replayOf(scene: Scene, flags: ReplayFlags, options: ReplayOptions): Promise<Replay> {
-  if ((flags.trace === undefined) === (flags.recording.length === 0)) {
+async function replayOf(scene: Scene, flags: ReplayFlags, run: ReplayOptions): Promise<Replay> {
+  if (flags.recording.length === 0) return replayTrace(scene, await traceOf(scene, flags), run);
+  if (flags.trace !== undefined) {
     throw new AppError("USAGE", "give either --trace or --recording");
   }
-  if (flags.trace === undefined) {
-    const files = [];
-    for (const path of flags.recording) files.push(await readTextFile(path, "TRACE_INVALID"));
-    return replayRecording(scene, parseRecording(files), options);
-  }
-  const trace = parseTrace(await readTextFile(flags.trace, "TRACE_INVALID"));
+  const files = [];
+  for (const path of flags.recording) files.push(await readTextFile(path, "TRACE_INVALID"));
+  return replayRecording(scene, parseRecording(files), run);
+}
+
+async function traceOf(scene: Scene, flags: ReplayFlags): Promise<Trace> {
+  if (flags.trace === undefined) throw new AppError("USAGE", "give --trace FILE");
   if (countVariedLinks(scene) === 0) {
     const named = flags.vary.map((pair) => pair.join(":")).join(",");
     throw new AppError("USAGE", `--vary ${named}: ${flags.links} has no link between these tiers`);
   }
-  return replayTrace(scene, trace, options);
+  return parseTrace(await readTextFile(flags.trace, "TRACE_INVALID"));
 }
 
 async function sceneOf(terminal: Terminal, flags: ReplayFlags, fallbackMs: number): Promise<Scene> {

@@ -9,3 +9,4 @@ export {
   replayTrace,
 } from "./simulate.js";
 export { parseTrace, type Trace } from "./trace.js";
+export { tune, type Tuning } from "./tune.js";

@@ -124,6 +124,20 @@ describe("scissiond replay", () => {
     await expect(replay(text)).rejects.toThrow(message);
   });
 
+  it("proposes thresholds on one half of a trace, and judges them on the other", async () => {
+    const waves = Array.from({ length: 120 }, (_, second) => (second % 30 < 15 ? 8 : 0.5));
+    await replay(waves, "--tune", "--json");
+    const { proposed, judged, isBetter } = JSON.parse(terminal.output) as {
+      proposed: object;
+      judged: Record<"present" | "proposed", { meanLatencyMs: number; switches: number }>;
+      isBetter: boolean;
+    };
+    expect(Object.keys(proposed)).toContain("regimeSeconds");
+    expect(isBetter).toBe(judged.proposed.meanLatencyMs < judged.present.meanLatencyMs);
+    expect(judged.present.switches).toBeGreaterThan(0);
+    await expect(replay([1, 2, 3], "--tune")).rejects.toThrow(/too few/);
+  });
+
   describe("of a recording", () => {
     const link = (second: number, bandwidthMbps: number, change = {}) => ({
       kind: "link",
