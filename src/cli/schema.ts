@@ -3,7 +3,9 @@ import { join } from "node:path";
 import { Command, Option } from "commander";
 import { configurationReference, configurationSchema, type FileKind } from "../config/index.js";
 import { ERROR_CODES } from "../core/index.js";
+import { asyncApi, messageSchemaDocument } from "../protocol/index.js";
 import type { Terminal } from "./terminal.js";
+import { VERSION } from "./version.js";
 
 export function schemaCommand(terminal: Terminal): Command {
   return new Command("schema")
@@ -39,6 +41,8 @@ export function referencePages(): ReadonlyMap<string, string> {
     ["scissiond.schema.json", json(configurationSchema("daemon"))],
     ["agent.schema.json", json(configurationSchema("agent"))],
     ["errors.md", errorsPage()],
+    ["messages.schema.json", json(messageSchemaDocument())],
+    ["asyncapi.json", json(asyncApi(VERSION))],
   ]);
 }
 

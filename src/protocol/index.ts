@@ -4,6 +4,8 @@ export {
   type Inspection,
   inspectionSchema,
 } from "./inspection.js";
+export { asyncApi, MQTT_CHANNELS } from "./asyncapi.js";
+export { messageSchemaDocument } from "./messages.js";
 export {
   type BenchmarkCommand,
   benchmarkCommandSchema,
