@@ -1,3 +1,4 @@
+export { filePlanCache, type PlanCache } from "./cache.js";
 export { type ConnectionOptions, connectionOptionsSchema } from "./options.js";
 export type { RuntimeHooks } from "./preparations.js";
 export type { Change } from "./replica.js";

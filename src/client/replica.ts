@@ -129,10 +129,20 @@ export class Replica {
     return undefined;
   }
 
+  /** The change from nothing to plans of an earlier run, all of one epoch; undefined where it is none. */
+  restore(plans: readonly PlanDocument[]): Change | undefined {
+    const [first] = plans;
+    if (first === undefined || this.#held.size > 0) return undefined;
+    const { epoch } = first;
+    const changed = plans.filter((plan) => plan.epoch === epoch);
+    const held = new Map(changed.map((plan) => [plan.pipeline, plan]));
+    return { kind: "snapshot", epoch, changed, removed: [], plans: held };
+  }
+
   /** The consumer has taken this change. A change that it rejects is not committed. */
   commit(change: Change): void {
     this.#held = change.plans;
-    if (change.kind === "snapshot") this.#synced = true;
+    if (change.kind === "snapshot") this.#synced = this.#epoch !== undefined;
   }
 
   #snapshotChange(epoch: string): Change | undefined {

@@ -8,6 +8,7 @@ import {
   subscribeMessageSchema,
   UPDATES_PATH,
 } from "../protocol/index.js";
+import type { PlanCache } from "./cache.js";
 import { converse } from "./connection.js";
 import { type Intake, takeIn } from "./intake.js";
 import { type ConnectionOptions, connectionOptionsSchema } from "./options.js";
@@ -19,6 +20,8 @@ const REASON_CHARACTERS_MAX = 1_000;
 
 /** A change, and the way to refuse it. */
 export type Update = Change & {
+  /** `cache`: the plans of an earlier run, before the daemon has said anything. */
+  origin: "daemon" | "cache";
   /**
    * For a runtime that cannot use what it was given: it keeps what it had, the daemon learns why, and
    * `plans` of later updates are without this change. Call it before asking for the next update.
@@ -46,6 +49,13 @@ export interface SubscribeOptions extends RuntimeHooks {
   token?: string;
   /** Plans known from an earlier run; they are not sent again while they are still in force. */
   have?: readonly PlanDocument[];
+  /**
+   * Keeps the plans in force over restarts. What it holds is the first update, so that a runtime can
+   * begin although no daemon answers, and is sent as `have`.
+   */
+  cache?: PlanCache;
+  /** The cache could not be written; the subscription goes on without. */
+  onCacheError?(error: unknown): void;
   /** Ends the iteration. */
   signal?: AbortSignal;
   connection?: Partial<ConnectionOptions>;
@@ -79,10 +89,29 @@ export function subscribe(url: string, options: SubscribeOptions = {}): Subscrip
   return {
     [Symbol.asyncIterator]() {
       newest = createLink(new Replica(options.have ?? []), new Preparations(options), options.role);
-      return follow(newest, { url: target, connection, options });
+      return withCache(newest, { url: target, connection, options });
     },
     report: (report) => newest?.send({ type: "report", ...report }) ?? false,
   };
+}
+
+/** Begins with what the cache holds, and keeps it up to date. */
+async function* withCache(
+  link: Link,
+  context: Omit<Connecting, "signal">,
+): AsyncGenerator<Update, void, void> {
+  const { options } = context;
+  const cached = (await options.cache?.load()) ?? [];
+  const change = link.replica.restore(cached);
+  if (change !== undefined && options.signal?.aborted !== true) {
+    let rejection = await activate(change, options);
+    const reject = (reason: string): void => {
+      rejection ??= reason;
+    };
+    if (rejection === undefined) yield { ...change, origin: "cache", reject };
+    if (rejection === undefined) link.replica.commit(change);
+  }
+  yield* follow(link, context);
 }
 
 async function* follow(
@@ -115,8 +144,11 @@ async function* follow(
       const reject = (reason: string): void => {
         rejection ??= reason.slice(0, REASON_CHARACTERS_MAX);
       };
-      if (rejection === undefined) yield { ...change, reject };
-      if (rejection === undefined) link.replica.commit(change);
+      if (rejection === undefined) yield { ...change, origin: "daemon", reject };
+      if (rejection === undefined) {
+        link.replica.commit(change);
+        await remember(change, options);
+      }
       answer(rejection);
     }
   } finally {
@@ -124,6 +156,14 @@ async function* follow(
     link.preparations.stop();
     options.signal?.removeEventListener("abort", onAbort);
     await connecting;
+  }
+}
+
+async function remember({ plans }: Change, options: SubscribeOptions): Promise<void> {
+  try {
+    await options.cache?.save([...plans.values()]);
+  } catch (error) {
+    options.onCacheError?.(error);
   }
 }
 
