@@ -22,11 +22,12 @@ import {
   replayTrace,
   type Scene,
   type TierPair,
+  timelineChart,
   type Trace,
   tune,
 } from "../replay/index.js";
 import { decimalNumber, wholeNumber } from "./number-option.js";
-import { readJsonFiles, readTextFile } from "./plan-files.js";
+import { readJsonFiles, readTextFile, writePicture } from "./plan-files.js";
 import { replayJson, replayReport, tuningReport } from "./replay-report.js";
 import type { Terminal } from "./terminal.js";
 
@@ -47,6 +48,7 @@ interface ReplayFlags {
   config?: string;
   pipeline?: string;
   tune: boolean;
+  plot?: string;
   json: boolean;
 }
 
@@ -130,6 +132,7 @@ export function replayCommand(terminal: Terminal): Command {
       "propose thresholds: trained on the first half of the trace, judged on the second",
       false,
     )
+    .option("--plot <file>", "draw the timeline as an SVG picture")
     .option("--json", "print one JSON document", false)
     .addHelpText("after", EXAMPLES)
     .action((flags: ReplayFlags) => replay(terminal, flags));
@@ -150,6 +153,10 @@ async function replay(terminal: Terminal, flags: ReplayFlags): Promise<void> {
   }
   const result = await replayOf(scene, flags, run);
   const decisions = decisionsOf(result, { scene, options: told });
+  if (flags.plot !== undefined) {
+    const chart = timelineChart(scene, result, { title: flags.model, decisions });
+    await writePicture(flags.plot, chart);
+  }
   terminal.out(flags.json ? replayJson(result, decisions) : replayReport(result, decisions));
 }
 

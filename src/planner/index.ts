@@ -42,3 +42,9 @@ export {
 export { graphOfProfile, type ModelWiring, type ProfiledBlocks } from "./dag/profile-graph.js";
 export { type DagPartition, type DagPlan, type DagProblem, partitionDag } from "./dag/partition.js";
 export { planChart } from "./plot/plan-chart.js";
+export {
+  line as svgLine,
+  niceTicks,
+  rect as svgRect,
+  text as svgText,
+} from "./plot/svg.js";

@@ -10,3 +10,4 @@ export {
 } from "./simulate.js";
 export { parseTrace, type Trace } from "./trace.js";
 export { tune, type Tuning } from "./tune.js";
+export { timelineChart } from "./timeline-chart.js";

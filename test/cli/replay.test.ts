@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -111,6 +111,15 @@ describe("scissiond replay", () => {
     await replay([8, 8, 0.5, 0.5, 0.5, 0.5, 0.5]);
     expect(terminal.output).toMatch(/published revision 2/);
     expect(terminal.output).toMatch(/tracker +\d/);
+  });
+
+  it("draws the timeline", async () => {
+    const picture = join(directory, "timeline.svg");
+    await replay([8, 8, 0.5, 0.5, 0, 0.5], "--plot", picture);
+    const svg = await readFile(picture, "utf8");
+    expect(svg).toMatch(/^<svg [^]*<\/svg>\n$/);
+    expect(svg).toContain("bandwidth cam → gpu, Mbps");
+    expect(svg).not.toMatch(/NaN|undefined|Infinity/);
   });
 
   it.each([
