@@ -1,5 +1,6 @@
 export { type BenchmarkRequest, benchmarkModel } from "./benchmark.js";
 export { type ExtractRequest, extractPartition } from "./extract.js";
+export type { InputFile } from "../inference/index.js";
 export { inspectModel } from "./inspect.js";
 export { type BenchmarkOptions, benchmarkOptionsSchema } from "./options.js";
 export type { BenchmarkDeps, ModelRequest, Progress } from "./with-model.js";

@@ -1,5 +1,10 @@
 import { AppError, type Clock, type Logger } from "../core/index.js";
-import { type ModelWorker, type OpenedModel, startModelWorker } from "../inference/index.js";
+import {
+  type InputFile,
+  type ModelWorker,
+  type OpenedModel,
+  startModelWorker,
+} from "../inference/index.js";
 import type { InputBinding } from "../protocol/index.js";
 import type { BenchmarkOptions } from "./options.js";
 
@@ -9,6 +14,8 @@ export interface ModelRequest {
   /** For people; the file's name by default. */
   modelName?: string | undefined;
   inputs: readonly InputBinding[];
+  /** A user's own data, which a binding may give a shape. */
+  inputFiles?: readonly InputFile[] | undefined;
 }
 
 export interface BenchmarkDeps {
@@ -56,6 +63,7 @@ export async function withModel<T>(
       path: request.path,
       ...(request.modelName === undefined ? {} : { modelName: request.modelName }),
       inputs: [...request.inputs],
+      inputFiles: [...(request.inputFiles ?? [])],
       maxCutTensors: options.maxCutTensors,
     });
     for (const note of opened.notes) deps.onNote?.(note);

@@ -4,10 +4,16 @@ import {
   type BenchmarkOptions,
   benchmarkModel,
   benchmarkOptionsSchema,
+  type InputFile,
 } from "../benchmark/index.js";
 import { AppError, printable, silentLogger, systemClock } from "../core/index.js";
 import { type InputBinding, type Profile, TIERS, type Tier } from "../protocol/index.js";
-import { collectInputBinding, INPUT_SYNTAX } from "./input-binding.js";
+import {
+  collectInputBinding,
+  collectInputFile,
+  INPUT_FILE_SYNTAX,
+  INPUT_SYNTAX,
+} from "./input-binding.js";
 import { describeTensor } from "./inspect.js";
 import { decimalNumber, wholeNumber } from "./number-option.js";
 import { createProgressBar } from "./progress-bar.js";
@@ -17,6 +23,7 @@ import type { Terminal } from "./terminal.js";
 interface BenchFlags {
   json: boolean;
   input: InputBinding[];
+  inputFile: InputFile[];
   tier: Tier;
   node?: string;
   hardwareClass?: string;
@@ -36,6 +43,8 @@ Examples:
   scissiond bench resnet50.onnx
   scissiond bench resnet50.onnx --tier device --node camera-7 --json > device.json
   scissiond bench silero.onnx --input 'input=1x576' --input 'sr=:16000' --timeout 60
+  scissiond bench detector.onnx --input 'image=1x3x320x320:0..255'
+  scissiond bench detector.onnx --input-file image=frame.npy
 
 Times are medians. The command fails when the chained blocks do not compute what the model computes.
 `;
@@ -53,6 +62,12 @@ export function benchCommand(terminal: Terminal): Command {
       `--input <${INPUT_SYNTAX}>`,
       "shape and fill of an input; may be given for each input",
       collectInputBinding,
+      [],
+    )
+    .option(
+      `--input-file <${INPUT_FILE_SYNTAX}>`,
+      "an input's data: .npy, .npz, or raw elements; may be given for each input",
+      collectInputFile,
       [],
     )
     .option(
@@ -97,6 +112,7 @@ async function bench(terminal: Terminal, path: string, flags: BenchFlags): Promi
       modelName: flags.modelName,
       node: { tier: flags.tier, name, hardwareClass: flags.hardwareClass ?? name },
       inputs: flags.input,
+      inputFiles: flags.inputFile,
       emulatedSlowdown: flags.slowdown,
     },
     optionsOf(flags),

@@ -1,8 +1,13 @@
 import { Command } from "commander";
-import { benchmarkOptionsSchema, inspectModel } from "../benchmark/index.js";
+import { benchmarkOptionsSchema, type InputFile, inspectModel } from "../benchmark/index.js";
 import { printable, silentLogger, systemClock } from "../core/index.js";
 import type { InputBinding, Inspection, TensorInfo } from "../protocol/index.js";
-import { collectInputBinding, INPUT_SYNTAX } from "./input-binding.js";
+import {
+  collectInputBinding,
+  collectInputFile,
+  INPUT_FILE_SYNTAX,
+  INPUT_SYNTAX,
+} from "./input-binding.js";
 import { decimalNumber, wholeNumber } from "./number-option.js";
 import { formatBytes, renderTable } from "./table.js";
 import type { Terminal } from "./terminal.js";
@@ -10,6 +15,7 @@ import type { Terminal } from "./terminal.js";
 interface InspectFlags {
   json: boolean;
   input: InputBinding[];
+  inputFile: InputFile[];
   maxCutTensors?: number;
   modelName?: string;
   timeout?: number;
@@ -34,6 +40,12 @@ export function inspectCommand(terminal: Terminal): Command {
       [],
     )
     .option(
+      `--input-file <${INPUT_FILE_SYNTAX}>`,
+      "an input's data: .npy, .npz, or raw elements; may be given for each input",
+      collectInputFile,
+      [],
+    )
+    .option(
       "--max-cut-tensors <n>",
       "most tensors that may cross one cut (default 1)",
       wholeNumber({ min: 1, max: 64 }),
@@ -54,7 +66,7 @@ async function inspect(terminal: Terminal, path: string, flags: InspectFlags): P
     ...(flags.timeout === undefined ? {} : { timeoutMs: Math.ceil(flags.timeout * 1_000) }),
   });
   const inspection = await inspectModel(
-    { path, modelName: flags.modelName, inputs: flags.input },
+    { path, modelName: flags.modelName, inputs: flags.input, inputFiles: flags.inputFile },
     options,
     {
       log: silentLogger,

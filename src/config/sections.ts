@@ -68,6 +68,9 @@ export const modelSchema = z.strictObject({
         value: inputBindingSchema.shape.value.describe(
           "What every element is set to. Default: seeded random values.",
         ),
+        range: inputBindingSchema.shape.range.describe(
+          "Least and largest of seeded random values, in place of one value: [0, 255].",
+        ),
       }),
     )
     .max(MODELS_MAX)

@@ -1,6 +1,8 @@
 import { AppError, printable, seededRandom } from "../core/index.js";
 import type { ValueInfo } from "../model/index.js";
 import type { InputBinding } from "../protocol/index.js";
+import { readInput } from "./child-input-files.js";
+import type { InputFile } from "./messages.js";
 import { synthesise, type Tensors } from "./child-tensors.js";
 
 export interface BoundInputs {
@@ -17,16 +19,20 @@ export interface AssumedAxis {
 }
 
 /**
- * Makes every input of the model from its declaration and the bindings. Axes of unknown length
+ * Makes every input of the model from its declaration, the bindings and the user's files. Axes of unknown length
  * without a binding get length 1, which suits a batch; whether the model agrees shows when it runs.
  * @throws AppError MODEL_INPUT_INVALID | MODEL_INPUT_UNBOUND | MODEL_UNSUPPORTED
  */
 export function bindInputs(
   inputs: readonly ValueInfo[],
-  bindings: readonly InputBinding[],
-  seed: number,
+  given: {
+    bindings: readonly InputBinding[];
+    files?: readonly InputFile[] | undefined;
+    seed: number;
+  },
 ): BoundInputs {
-  refuseUnknownNames(inputs, bindings);
+  const { bindings, files = [], seed } = given;
+  refuseUnknownNames(inputs, [...bindings, ...files]);
   const random = seededRandom(seed);
   const tensors: Tensors = new Map();
   const assumed: AssumedAxis[] = [];
@@ -39,8 +45,20 @@ export function bindInputs(
       );
     }
     const binding = bindings.find((candidate) => candidate.name === input.name);
+    const file = files.find((candidate) => candidate.name === input.name);
+    if (file !== undefined) {
+      const { dtype } = input;
+      tensors.set(input.name, readInput(file, { ...input, dtype }, binding?.shape));
+      continue;
+    }
     const shape = binding?.shape ?? shapeWithOnes(input, assumed);
-    const spec = { name: input.name, dtype: input.dtype, shape, value: binding?.value };
+    const spec = {
+      name: input.name,
+      dtype: input.dtype,
+      shape,
+      value: binding?.value,
+      range: binding?.range,
+    };
     tensors.set(input.name, synthesise(spec, random));
   }
   return { tensors, assumed };
@@ -78,7 +96,10 @@ function shapeWithOnes(input: ValueInfo, assumed: AssumedAxis[]): number[] {
   });
 }
 
-function refuseUnknownNames(inputs: readonly ValueInfo[], bindings: readonly InputBinding[]): void {
+function refuseUnknownNames(
+  inputs: readonly ValueInfo[],
+  bindings: readonly { name: string }[],
+): void {
   const NAMES_SHOWN_MAX = 10;
   const known = new Set(inputs.map((input) => input.name));
   const unknown = bindings.find((binding) => !known.has(binding.name));

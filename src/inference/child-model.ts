@@ -11,7 +11,7 @@ import {
   type SubModel,
   withExtraOutputs,
 } from "../model/index.js";
-import type { InputBinding, TensorInfo } from "../protocol/index.js";
+import type { TensorInfo } from "../protocol/index.js";
 import { externalReader, readModelFile, sha256Of, writeAtomically } from "./child-files.js";
 import { findFusedCuts } from "./child-fusion.js";
 import { bindInputs, unboundError } from "./child-inputs.js";
@@ -61,7 +61,7 @@ export async function openModel(
     : parsed;
   const bytes = hasExternalData ? withExtraOutputs(complete, []) : file;
 
-  const { feeds, types, notes } = await runBound(complete, request.inputs, config);
+  const { feeds, types, notes } = await runBound(complete, request, config);
   const model = await bindShapes(complete, { feeds, config });
   const candidates = findCutPoints(model, { maxCutTensors: request.maxCutTensors });
   await learnCrossing(model, candidates, { feeds, types, config });
@@ -103,10 +103,14 @@ export async function openModel(
 /** Binds the inputs and runs the model; what fails on an assumed axis is told as that. */
 async function runBound(
   model: OnnxModel,
-  bindings: readonly InputBinding[],
+  request: Pick<OpenRequest, "inputs" | "inputFiles">,
   config: ChildConfig,
 ): Promise<{ feeds: Tensors; types: Map<string, TensorInfo>; notes: string[] }> {
-  const { tensors: feeds, assumed } = bindInputs(model.inputs, bindings, config.inputSeed);
+  const { tensors: feeds, assumed } = bindInputs(model.inputs, {
+    bindings: request.inputs,
+    files: request.inputFiles,
+    seed: config.inputSeed,
+  });
   const notes = assumed.map(
     ({ input, axis }) => `axis ${axis} of input ${printable(input)} was not bound; it has length 1`,
   );

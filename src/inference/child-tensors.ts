@@ -22,6 +22,8 @@ export interface TensorSpec {
   shape: readonly number[];
   /** One number for every element; absent: floats seeded uniform in [0, 1), integers 1, bools true. */
   value: number | undefined;
+  /** Seeded uniform between these: floats in [least, largest), integers with both ends, bools not at all. */
+  range?: readonly [number, number] | undefined;
 }
 
 /** Larger synthetic inputs are refused: a bound axis is usually mistyped then. */
@@ -32,6 +34,7 @@ const INPUT_ELEMENTS_MAX = 2 ** 28;
  * @throws AppError MODEL_UNSUPPORTED | MODEL_INPUT_INVALID, naming the input
  */
 export function synthesise(spec: TensorSpec, random: Random): Tensor {
+  checkRange(spec);
   const count = spec.shape.reduce((product, length) => product * length, 1);
   if (count > INPUT_ELEMENTS_MAX) {
     throw new AppError(
@@ -59,7 +62,8 @@ type Elements =
 
 function elementsOf(spec: TensorSpec, count: number, random: Random): Elements {
   const { value } = spec;
-  const real = value === undefined ? random : (): number => value;
+  const real = value === undefined ? uniform(spec.range ?? [0, 1], random) : (): number => value;
+  const whole = wholeNumbers(spec, random);
   switch (spec.dtype) {
     case "float32":
       return new Float32Array(count).map(real);
@@ -68,24 +72,26 @@ function elementsOf(spec: TensorSpec, count: number, random: Random): Elements {
     case "float16":
       return halves(count, real);
     case "int8":
-      return new Int8Array(count).fill(integerOf(spec, -(2 ** 7), 2 ** 7 - 1));
+      return new Int8Array(count).map(whole(-(2 ** 7), 2 ** 7 - 1));
     case "uint8":
-      return new Uint8Array(count).fill(integerOf(spec, 0, 2 ** 8 - 1));
+      return new Uint8Array(count).map(whole(0, 2 ** 8 - 1));
     case "int16":
-      return new Int16Array(count).fill(integerOf(spec, -(2 ** 15), 2 ** 15 - 1));
+      return new Int16Array(count).map(whole(-(2 ** 15), 2 ** 15 - 1));
     case "uint16":
-      return new Uint16Array(count).fill(integerOf(spec, 0, 2 ** 16 - 1));
+      return new Uint16Array(count).map(whole(0, 2 ** 16 - 1));
     case "int32":
-      return new Int32Array(count).fill(integerOf(spec, -(2 ** 31), 2 ** 31 - 1));
+      return new Int32Array(count).map(whole(-(2 ** 31), 2 ** 31 - 1));
     case "uint32":
-      return new Uint32Array(count).fill(integerOf(spec, 0, 2 ** 32 - 1));
+      return new Uint32Array(count).map(whole(0, 2 ** 32 - 1));
     case "int64": {
       const { MIN_SAFE_INTEGER, MAX_SAFE_INTEGER } = Number;
-      const number = integerOf(spec, MIN_SAFE_INTEGER, MAX_SAFE_INTEGER);
-      return new BigInt64Array(count).fill(BigInt(number));
+      const next = whole(MIN_SAFE_INTEGER, MAX_SAFE_INTEGER);
+      return new BigInt64Array(count).map(() => BigInt(next()));
     }
-    case "uint64":
-      return new BigUint64Array(count).fill(BigInt(integerOf(spec, 0, Number.MAX_SAFE_INTEGER)));
+    case "uint64": {
+      const next = whole(0, Number.MAX_SAFE_INTEGER);
+      return new BigUint64Array(count).map(() => BigInt(next()));
+    }
     case "bool":
       return new Uint8Array(count).fill(value === 0 ? 0 : 1);
     case "string":
@@ -103,13 +109,33 @@ function halves(count: number, real: Random): Uint16Array {
   return new Uint16Array(count).map(() => encode(real()));
 }
 
-function integerOf(spec: TensorSpec, min: number, max: number): number {
-  const value = spec.value ?? 1;
-  if (Number.isInteger(value) && value >= min && value <= max) return value;
-  throw new AppError(
-    "MODEL_INPUT_INVALID",
-    `input ${printable(spec.name)} holds ${spec.dtype} and cannot be filled with ${value}; give a whole number from ${min} to ${max}`,
-  );
+function checkRange({ name, value, range }: TensorSpec): void {
+  if (range === undefined) return;
+  const [least, largest] = range;
+  const why =
+    value !== undefined ? "both a value and a range" : "a range whose least is above its largest";
+  if (value === undefined && least <= largest) return;
+  throw new AppError("MODEL_INPUT_INVALID", `input ${printable(name)} is given ${why}`);
+}
+
+function uniform([least, largest]: readonly [number, number], random: Random): Random {
+  return () => least + random() * (largest - least);
+}
+
+/** Makes generators of whole numbers that a type from `min` to `max` can hold. */
+function wholeNumbers(spec: TensorSpec, random: Random) {
+  return (min: number, max: number): (() => number) => {
+    const [least, largest] = spec.range ?? [spec.value ?? 1, spec.value ?? 1];
+    for (const bound of [least, largest]) {
+      if (Number.isInteger(bound) && bound >= min && bound <= max) continue;
+      throw new AppError(
+        "MODEL_INPUT_INVALID",
+        `input ${printable(spec.name)} holds ${spec.dtype} and cannot be filled with ${bound}; give a whole number from ${min} to ${max}`,
+      );
+    }
+    if (least === largest) return () => least;
+    return () => least + Math.floor(random() * (largest - least + 1));
+  };
 }
 
 /**

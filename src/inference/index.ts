@@ -1,6 +1,7 @@
 export type {
   Compared,
   Extracted,
+  InputFile,
   LayerRange,
   Measured,
   MeasureTarget,

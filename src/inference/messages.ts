@@ -58,12 +58,21 @@ const repeatSchema = z.strictObject({
 });
 export type Repeat = z.infer<typeof repeatSchema>;
 
+const inputFileSchema = z.strictObject({
+  /** Of the input; in a .npz file, of the array too. */
+  name: z.string().min(1),
+  path: z.string().min(1),
+});
+/** A user's own data for an input: .npy, .npz, or raw elements. */
+export type InputFile = z.infer<typeof inputFileSchema>;
+
 export const requestBodySchema = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("open"),
     path: z.string().min(1),
     modelName: z.string().min(1).max(200).optional(),
     inputs: z.array(inputBindingSchema),
+    inputFiles: z.array(inputFileSchema).optional(),
     maxCutTensors: z.number().int().positive(),
   }),
   z.strictObject({ kind: z.literal("measure"), target: targetSchema, repeat: repeatSchema }),

@@ -61,8 +61,13 @@ export async function startModelWorker(
   };
   return {
     pid: child.pid,
-    open: (request) =>
-      ask({ kind: "open", ...request, path: resolve(request.path) }, openedModelSchema),
+    open: (request) => {
+      const inputFiles = (request.inputFiles ?? []).map(({ name, path }) => {
+        return { name, path: resolve(path) };
+      });
+      const path = resolve(request.path);
+      return ask({ kind: "open", ...request, path, inputFiles }, openedModelSchema);
+    },
     measure: (target, repeat) => ask({ kind: "measure", target, repeat }, measuredSchema),
     compare: () => ask({ kind: "compare" }, comparedSchema),
     probe: (provider) => ask({ kind: "probe", provider }, providerStateSchema),

@@ -34,11 +34,15 @@ export const linkReportSchema = z
   );
 export type LinkReport = z.infer<typeof linkReportSchema>;
 
-/** How an axis of unknown length and the fill of an input are bound. Absent value: seeded random. */
+/**
+ * How an axis of unknown length and the fill of an input are bound: all elements `value`, or seeded
+ * random in `range`, whole numbers with both ends; without either floats in [0, 1) and ones.
+ */
 export const inputBindingSchema = z.strictObject({
   name: z.string().min(1),
   shape: z.array(z.number().int().nonnegative()).max(16),
   value: z.number().optional(),
+  range: z.tuple([z.number(), z.number()]).optional(),
 });
 export type InputBinding = z.infer<typeof inputBindingSchema>;
 

@@ -21,6 +21,8 @@ describe("--input", () => {
     ["sr=:16000", { name: "sr", shape: [], value: 16000 }],
     ["x=2x3:-0.5", { name: "x", shape: [2, 3], value: -0.5 }],
     ["x=2:1e-3", { name: "x", shape: [2], value: 0.001 }],
+    ["x=2:0..255", { name: "x", shape: [2], range: [0, 255] }],
+    ["x=2:-1.5..-0.5", { name: "x", shape: [2], range: [-1.5, -0.5] }],
     ["x=0x4", { name: "x", shape: [0, 4] }],
     ["a=b=2", { name: "a=b", shape: [2] }],
     ["scope/in:0=2x3:7", { name: "scope/in:0", shape: [2, 3], value: 7 }],
@@ -41,6 +43,8 @@ describe("--input", () => {
     ["x=2:NaN", "is no number"],
     ["x=2:Infinity", "is no number"],
     ["x=2:1e999", "Invalid input"],
+    ["x=2:1..", "'' is no number"],
+    ["x=2:1..2..3", "two ends"],
     ["x=2:1:2", "more than one value"],
     [`x=${Array(17).fill(1).join("x")}`, "Too big"],
   ])("refuses %s", (text, why) => {

@@ -48,6 +48,28 @@ describe("synthesise", () => {
     expect(make("float32", [100, 100]).data).toEqual(data);
   });
 
+  it("fills a range: floats between its ends, integers with both", () => {
+    const inRange = (dtype: string, range: [number, number]): Tensor => {
+      const spec = { name: "x", dtype, shape: [1_000], value: undefined, range };
+      return synthesise(spec, seededRandom(7));
+    };
+    const floats = inRange("float32", [-2, 3]).data as Float32Array;
+    expect(Math.min(...floats)).toBeGreaterThanOrEqual(-2);
+    expect(Math.min(...floats)).toBeLessThan(-1.9);
+    expect(Math.max(...floats)).toBeGreaterThan(2.9);
+    expect(new Set(inRange("int64", [5, 7]).data as BigInt64Array)).toEqual(new Set([5n, 6n, 7n]));
+    expect(new Set(inRange("uint8", [0, 255]).data as Uint8Array).size).toBeGreaterThan(200);
+  });
+
+  it.each([
+    ["uint8", [0, 256], "256"],
+    ["int32", [0.5, 2], "0.5"],
+    ["float32", [2, 1], "least"],
+  ] as const)("refuses for %s the range %j", (dtype, range, text) => {
+    const spec = { name: "x", dtype, shape: [2], value: undefined, range };
+    expect(() => synthesise(spec, seededRandom(7))).toThrow(text);
+  });
+
   it.each([
     ["int64", 1n],
     ["uint64", 1n],
