@@ -24,9 +24,9 @@ export function withSample(
   samples: readonly LinkSample[],
   sample: LinkSample,
 ): readonly LinkSample[] {
-  const later = samples.findIndex(({ atMs }) => atMs > sample.atMs);
-  const place = later === -1 ? samples.length : later;
-  const all = [...samples.slice(0, place), sample, ...samples.slice(place)];
+  const earlier = samples.filter(({ atMs }) => atMs < sample.atMs);
+  const later = samples.filter(({ atMs }) => atMs > sample.atMs);
+  const all = [...earlier, sample, ...later];
   return thinned(all).slice(-MOMENTS_MAX);
 }
 
