@@ -1,6 +1,7 @@
 import { AppError, type Clock, type Logger, Teardown } from "../core/index.js";
 import { type PlanDocument, parseJson, statusSchema } from "../protocol/index.js";
-import { type Change, GOOD_LINKS, type LinkName, SLOWDOWNS, type Step, STEPS } from "./scenario.js";
+import { type Change, GOOD_LINKS, type LinkName, type Step, STEPS } from "./scenario.js";
+import type { Slowdowns } from "./slowdowns.js";
 import { buildStage, type Stage } from "./stage.js";
 import { tellLinks, tellPlan } from "./telling.js";
 
@@ -30,10 +31,11 @@ export interface DemoDeps {
 export async function runDemo(options: DemoOptions, deps: DemoDeps): Promise<void> {
   const { print, signal } = deps;
   const teardown = new Teardown(deps.log, { stepTimeoutMs: TEARDOWN_STEP_TIMEOUT_MS });
-  print(INTRODUCTION);
+  print(TITLE);
   try {
     const links = { ...GOOD_LINKS };
-    const stage = await buildStage(links, { clock: deps.clock, teardown });
+    const stage = await buildStage(links, { ...deps, teardown });
+    print(introduction(stage.slowdowns));
     print(`Dashboard, API and update stream: ${stage.url}\n`);
     for (let round = 0; !signal.aborted; round += 1) {
       for (const [index, step] of STEPS.entries()) {
@@ -51,16 +53,18 @@ export async function runDemo(options: DemoOptions, deps: DemoDeps): Promise<voi
   if (!signal.aborted) print("\nEvery expected re-plan happened.\n");
 }
 
-const INTRODUCTION = `scissiond demo: three tiers on one machine, one neural network cut over them
+const TITLE = "scissiond demo: three tiers on one machine, one neural network cut over them\n";
 
-    cam-1    device  computes ${SLOWDOWNS["cam-1"]}× slower than this machine (emulated)
-    edge-1   edge    computes ${SLOWDOWNS["edge-1"]}× slower (emulated); runs the daemon and the broker
+function introduction(slowdowns: Slowdowns): string {
+  return `
+    cam-1    device  computes ${slowdowns["cam-1"]}× slower than this machine (emulated)
+    edge-1   edge    computes ${slowdowns["edge-1"]}× slower (emulated); runs the daemon and the broker
     gpu-1    cloud   computes at this machine's own speed
 
 MobileNet serves the pictures of cam-1; the raw pictures must not leave the device.
 The links between the three are emulated too; their probes measure them as they would real ones.
-
 `;
+}
 
 interface Scene {
   stage: Stage;

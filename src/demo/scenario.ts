@@ -23,8 +23,8 @@ export interface Step {
   expects: (plan: PlanDocument) => boolean;
 }
 
-/** How much slower each node computes than this machine, so that one machine looks like three. */
-export const SLOWDOWNS = { "cam-1": 16, "edge-1": 4, "gpu-1": 1 } as const;
+/** Device, edge and cloud. */
+export type NodeName = "cam-1" | "edge-1" | "gpu-1";
 
 /** The links at the start. */
 export const GOOD_LINKS: Record<LinkName, LinkSpeed> = {
@@ -34,8 +34,8 @@ export const GOOD_LINKS: Record<LinkName, LinkSpeed> = {
 };
 
 const POOR: Pick<Record<LinkName, LinkSpeed>, "cam-1 → edge-1" | "cam-1 → gpu-1"> = {
-  "cam-1 → edge-1": { rttMs: 60, bandwidthMbps: 2 },
-  "cam-1 → gpu-1": { rttMs: 90, bandwidthMbps: 1.5 },
+  "cam-1 → edge-1": { rttMs: 60, bandwidthMbps: 0.4 },
+  "cam-1 → gpu-1": { rttMs: 90, bandwidthMbps: 0.3 },
 };
 
 /** The demo's story. Every step changes the best plan by a wide margin, whatever this machine is. */

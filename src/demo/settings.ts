@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import { SLOWDOWNS } from "./scenario.js";
+import type { Slowdowns } from "./slowdowns.js";
 
 /** Where everything of one demo listens, all on loopback. */
 export interface DemoPorts {
@@ -28,25 +28,29 @@ export interface DemoFiles {
   cloud: string;
 }
 
+export interface DemoSettings {
+  directory: string;
+  model: string;
+  ports: DemoPorts;
+  slowdowns: Slowdowns;
+}
+
 /** Writes the three configuration files, as a user would write them. */
-export async function writeSettings(
-  directory: string,
-  model: string,
-  ports: DemoPorts,
-): Promise<DemoFiles> {
+export async function writeSettings(settings: DemoSettings): Promise<DemoFiles> {
+  const { directory, ports, slowdowns } = settings;
   const files = {
     daemon: join(directory, "scissiond.yaml"),
     device: join(directory, "device.yaml"),
     cloud: join(directory, "cloud.yaml"),
   };
-  await writeFile(files.daemon, stringify(daemonSettings(directory, model, ports)));
+  await writeFile(files.daemon, stringify(daemonSettings(settings)));
   await writeFile(
     files.device,
     stringify({
       ...agentSettings(join(directory, "device"), ports),
       node: { name: "cam-1", tier: "device", hardwareClass: "camera" },
       probeServer: { port: ports.deviceProbe },
-      emulate: { slowdown: SLOWDOWNS["cam-1"] },
+      emulate: { slowdown: slowdowns["cam-1"] },
       links: [
         { to: "edge-1", host: HOST, port: ports.deviceToEdge },
         { to: "gpu-1", host: HOST, port: ports.deviceToCloud },
@@ -59,14 +63,14 @@ export async function writeSettings(
       ...agentSettings(join(directory, "cloud"), ports),
       node: { name: "gpu-1", tier: "cloud", hardwareClass: "server" },
       probeServer: { port: ports.cloudProbe },
-      emulate: { slowdown: SLOWDOWNS["gpu-1"] },
+      emulate: { slowdown: slowdowns["gpu-1"] },
       links: [],
     }),
   );
   return files;
 }
 
-function daemonSettings(directory: string, model: string, ports: DemoPorts) {
+function daemonSettings({ directory, model, ports, slowdowns }: DemoSettings) {
   return {
     site: "demo",
     node: { name: "edge-1", hardwareClass: "gateway" },
@@ -87,7 +91,7 @@ function daemonSettings(directory: string, model: string, ports: DemoPorts) {
     ],
     thresholds: THRESHOLDS,
     benchmark: BENCHMARK,
-    emulate: { slowdown: SLOWDOWNS["edge-1"] },
+    emulate: { slowdown: slowdowns["edge-1"] },
   };
 }
 

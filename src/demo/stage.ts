@@ -1,13 +1,14 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Clock, Teardown } from "../core/index.js";
+import type { Clock, Logger, Teardown } from "../core/index.js";
 import { buildModel } from "../zoo/index.js";
 import { type LinkEmulator, startLinkEmulator } from "./link-emulator.js";
 import { freePorts } from "./ports.js";
 import { type DemoProcess, startProcess } from "./process.js";
 import { LINK_NAMES, type LinkName, type LinkSpeed } from "./scenario.js";
 import { type DemoFiles, type DemoPorts, writeSettings } from "./settings.js";
+import { chooseSlowdowns, type Slowdowns } from "./slowdowns.js";
 import { startSubscriber, type Subscriber } from "./subscriber.js";
 
 const HOST = "127.0.0.1";
@@ -16,9 +17,17 @@ const SUBSCRIBERS = 2;
 const START_TIMEOUT_MS = 60_000;
 const START_POLL_MS = 50;
 
+export interface StageDeps {
+  clock: Clock;
+  log: Logger;
+  signal: AbortSignal;
+  teardown: Teardown;
+}
+
 /** The processes and links of one demo. */
 export interface Stage {
   url: string;
+  slowdowns: Slowdowns;
   links: ReadonlyMap<LinkName, LinkEmulator>;
   subscribers: readonly Subscriber[];
   /** A process that ended although nobody asked it to. */
@@ -30,7 +39,7 @@ export interface Stage {
 /** Sets everything up; whatever is started is taken down by `teardown`. */
 export async function buildStage(
   speeds: Readonly<Record<LinkName, LinkSpeed>>,
-  deps: { clock: Clock; teardown: Teardown },
+  deps: StageDeps,
 ): Promise<Stage> {
   const { teardown } = deps;
   const directory = await mkdtemp(join(tmpdir(), "scissiond-demo-"));
@@ -38,8 +47,9 @@ export async function buildStage(
   const model = join(directory, "mobilenet.onnx");
   await writeFile(model, buildModel("mobilenet", { seed: MODEL_SEED, light: false }));
 
+  const slowdowns = await chooseSlowdowns(model, deps);
   const ports = await choosePorts();
-  const files = await writeSettings(directory, model, ports);
+  const files = await writeSettings({ directory, model, ports, slowdowns });
   const links = await startLinks(speeds, ports, deps);
   const processes = startNodes(files, teardown);
   const url = `http://${HOST}:${ports.http}`;
@@ -50,7 +60,14 @@ export async function buildStage(
     return subscriber;
   });
   const everybody = () => [...processes.all(), ...subscribers.map(({ process }) => process)];
-  return { ...processes, url, links, subscribers, casualty: () => casualtyAmong(everybody()) };
+  return {
+    ...processes,
+    url,
+    slowdowns,
+    links,
+    subscribers,
+    casualty: () => casualtyAmong(everybody()),
+  };
 }
 
 /** A subscriber that finds no daemon gives up at once, so it is started when there is one. */
@@ -94,7 +111,7 @@ async function choosePorts(): Promise<DemoPorts> {
 async function startLinks(
   speeds: Readonly<Record<LinkName, LinkSpeed>>,
   ports: DemoPorts,
-  { clock, teardown }: { clock: Clock; teardown: Teardown },
+  { clock, teardown }: Pick<StageDeps, "clock" | "teardown">,
 ): Promise<Map<LinkName, LinkEmulator>> {
   const ways: Record<LinkName, { listenPort: number; targetPort: number }> = {
     "cam-1 → edge-1": { listenPort: ports.deviceToEdge, targetPort: ports.edgeProbe },
