@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import { agentCommand } from "./agent.js";
 import { benchCommand } from "./bench.js";
 import { checkCommand } from "./check.js";
+import { controlCommand } from "./control.js";
 import { demoCommand } from "./demo.js";
 import { inspectCommand } from "./inspect.js";
 import { planCommand } from "./plan.js";
@@ -27,6 +28,7 @@ const COMMANDS: readonly ((terminal: Terminal) => Command)[] = [
   replayCommand,
   watchCommand,
   statusCommand,
+  controlCommand,
   checkCommand,
   schemaCommand,
   zooCommand,

@@ -83,7 +83,7 @@ export async function judge(
   track: Track,
   { isSettling, deps }: { isSettling: boolean; deps: JudgeDeps },
 ): Promise<void> {
-  if (deps.rollouts.isUnderWay(pipeline.name)) return;
+  if (pipeline.isPaused === true || deps.rollouts.isUnderWay(pipeline.name)) return;
   const inForce = planInForce(pipeline, deps);
   const bars = deps.bars.of(pipeline.model.sha256, inForce, deps.clock.monotonicMs());
   const situation = situationOf(pipeline, deps.context);

@@ -11,6 +11,8 @@ export interface Pipeline {
   constraints: Constraints;
   costModel: { rttFactor: number; returnResult: boolean };
   thresholds: DriftOptions;
+  /** An operator wants the plan in force to stay. */
+  isPaused?: boolean;
 }
 
 /** Everything the planner needs for one pipeline at one moment, and what drift is judged by. */

@@ -24,6 +24,8 @@ export interface ReconcileDeps extends JudgeDeps {
 export interface Reconciler {
   /** Something changed: look again soon. */
   request(): void;
+  /** Judge this pipeline anew, as after a start. */
+  forget(pipeline: string): void;
   /** What keeps pipelines from being planned, in plain words. */
   problems(): string[];
   /** False when a pass has been under way for longer than any should take. */
@@ -91,6 +93,7 @@ export function startReconciler(options: ReconcileOptions, deps: ReconcileDeps):
 
   return {
     request: () => wake.abort(),
+    forget: (pipeline) => void tracks.delete(pipeline),
     problems: () => [...tracks.values()].flatMap((track) => track.problem ?? []),
     isProgressing: () =>
       passStartedMs === undefined ||

@@ -102,7 +102,10 @@ async function publishAtOnce(proposal: Proposal, deps: RolloutDeps): Promise<voi
 async function begin(proposal: Proposal, deps: RolloutDeps): Promise<Begun> {
   const { pipeline: name, revision } = proposal.plan;
   const previous = planInForce(deps.store.state, name);
-  await deps.store.update((state) => withPipeline(state, { name, revision, plan: previous }));
+  await deps.store.update((state) => {
+    const stored = state.pipelines.find((each) => each.name === name);
+    return withPipeline(state, { ...stored, name, revision, plan: previous });
+  });
   deps.log.info({ pipeline: name, revision }, "rollout begins");
   return { proposal, previous };
 }
@@ -122,7 +125,13 @@ async function commitPlan(proposal: Proposal, deps: RolloutDeps): Promise<void> 
   const { plan, decision } = proposal;
   const { pipeline: name, revision } = plan;
   await deps.store.update((state) => {
-    const planned = withPipeline(state, { name, revision, plan });
+    const last = planInForce(state, name)?.partitions.map(({ node, firstLayer, lastLayer }) => ({
+      node,
+      firstLayer,
+      lastLayer,
+    }));
+    const previous = last === undefined ? {} : { previous: last };
+    const planned = withPipeline(state, { name, revision, plan, ...previous });
     return withLinks(withDecision(planned, decision), deps.context.rememberableLinks());
   });
   deps.onPublished(name);

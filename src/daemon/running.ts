@@ -8,6 +8,7 @@ import type { Telemetry } from "../telemetry/index.js";
 import type { Bars } from "./bars.js";
 import type { Benchmarks } from "./benchmarks.js";
 import type { DaemonDeps } from "./deps.js";
+import { controlled } from "./controlled.js";
 import type { Foundation } from "./foundation.js";
 import { isUnchanged } from "./models.js";
 import { type KnownDevices, matchPipelines, waitingPipelines } from "./pipelines.js";
@@ -67,7 +68,9 @@ export function planOf({ store }: Running, pipeline: string): PlanDocument | nul
 
 export function pipelinesOf(running: Running): Pipeline[] {
   const { config, models } = running.desired;
-  return matchPipelines(config.pipelines, models, knownDevices(running));
+  return matchPipelines(config.pipelines, models, knownDevices(running)).map((pipeline) =>
+    controlled(pipeline, running.store.state),
+  );
 }
 
 /** Names of pipelines that wait for their model's file. */

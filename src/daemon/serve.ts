@@ -1,4 +1,5 @@
 import { type Publisher, type Rejection, startPublisher } from "../publisher/index.js";
+import { control } from "./control.js";
 import { refreshGauges } from "./gauges.js";
 import { isUnchanged } from "./models.js";
 import { currentStatus, offerPlans, planOf, problemsOf, type Running, wake } from "./running.js";
@@ -18,6 +19,7 @@ export async function servePlans(running: Running): Promise<Publisher> {
       },
     },
     api: {
+      control: (pipeline, order) => control(running, pipeline, order),
       status: () => currentStatus(running),
       problems: () => problemsOf(running),
       decisions: () => store.state.decisions.toReversed(),

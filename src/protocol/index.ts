@@ -4,6 +4,7 @@ export {
   type Inspection,
   inspectionSchema,
 } from "./inspection.js";
+export { type Control, controlSchema, type Pin, pinSchema } from "./control.js";
 export { asyncApi, MQTT_CHANNELS } from "./asyncapi.js";
 export { messageSchemaDocument } from "./messages.js";
 export {

@@ -60,6 +60,7 @@ export const triggerSchema = z.strictObject({
     "configuration",
     "infeasible",
     "rollout",
+    "operator",
   ]),
   /** "bandwidth cam-1 → edge-1", "node gpu-1". */
   subject: z.string(),

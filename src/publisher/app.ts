@@ -1,8 +1,16 @@
 import { ServerResponse } from "node:http";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { type Context, Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
 import { z } from "zod";
-import { nameSchema, sha256Schema, UPDATES_PATH } from "../protocol/index.js";
+import { isAppError } from "../core/index.js";
+import {
+  controlSchema,
+  nameSchema,
+  parseJson,
+  sha256Schema,
+  UPDATES_PATH,
+} from "../protocol/index.js";
 import type { Access } from "./access.js";
 import { errorResponse } from "./answers.js";
 import { serveArtifact } from "./artifacts.js";
@@ -11,6 +19,8 @@ import { type AppEnv, createGuard, requireRole } from "./guard.js";
 import { PAGE_SECURITY_POLICY, statusPage } from "./page.js";
 import { matchesEtag } from "./ranges.js";
 import type { UpdateStream } from "./stream.js";
+
+const CONTROL_BYTES_MAX = 65_536;
 
 const decisionsQuerySchema = z.object({
   pipeline: nameSchema.optional(),
@@ -32,6 +42,7 @@ export function createApp(stream: UpdateStream, access: Access, deps: PublisherD
     const page = await statusPage(deps.api.status());
     return context.html(page, 200, { "Content-Security-Policy": PAGE_SECURITY_POLICY });
   });
+  addControlRoute(app, stream, deps);
   app.notFound((context) => {
     if (context.req.method !== "GET" && context.req.method !== "HEAD") {
       const answer = errorResponse(405, "METHOD_NOT_ALLOWED", "only GET and HEAD are served");
@@ -113,6 +124,33 @@ function servePlan(context: Context, stream: UpdateStream): Response {
   }
   return new Response(stream.frames.planText(plan), {
     headers: { ...headers, "Content-Type": "application/json" },
+  });
+}
+
+/** A JSON body, so that no page of a foreign origin can send it without being asked about. */
+function addControlRoute(app: Hono<AppEnv>, stream: UpdateStream, deps: PublisherDeps): void {
+  const limit = bodyLimit({
+    maxSize: CONTROL_BYTES_MAX,
+    onError: () => errorResponse(413, "TOO_LARGE", `at most ${CONTROL_BYTES_MAX} bytes`),
+  });
+  const path = "/api/v1/pipelines/:name/control";
+  app.post(path, requireRole("admin"), limit, async (context) => {
+    if (!stream.isAllowedOrigin(context.env.incoming)) {
+      return errorResponse(403, "ORIGIN", "pages of this origin may not do this");
+    }
+    if (context.req.header("Content-Type")?.split(";")[0]?.trim() !== "application/json") {
+      return errorResponse(415, "MEDIA_TYPE", "send application/json");
+    }
+    const command = parseJson(await context.req.text(), controlSchema);
+    if (!command.ok) return errorResponse(400, "BAD_CONTROL", command.message);
+    const by = context.get("principal")?.name ?? "anybody";
+    try {
+      await deps.api.control(context.req.param("name"), { command: command.value, by });
+    } catch (error) {
+      if (isAppError(error, "USAGE")) return errorResponse(409, error.code, error.message);
+      throw error;
+    }
+    return context.json({ accepted: true }, 202);
   });
 }
 

@@ -1,5 +1,5 @@
 import type { Clock, Logger, Random } from "../core/index.js";
-import type { Decision, PlanDocument, ReportMessage, Status } from "../protocol/index.js";
+import type { Control, Decision, PlanDocument, ReportMessage, Status } from "../protocol/index.js";
 import type { ClientOptions } from "./options.js";
 import type { RolloutOutcome } from "./rollout.js";
 
@@ -23,6 +23,8 @@ export interface PublisherApi {
   decisions(): readonly Decision[];
   /** Path of the file; undefined where the daemon knows none of that hash. */
   artifactPath(request: ArtifactRequest): string | undefined;
+  /** Does what an operator asks for. Rejects with USAGE where that makes no sense. */
+  control(pipeline: string, order: { command: Control; by: string }): Promise<void>;
 }
 
 /** A subscriber as status and rollout see it. */

@@ -36,6 +36,7 @@ export interface UpdateStream {
     response: ServerResponse,
     pipelines: string[] | undefined,
   ): void;
+  isAllowedOrigin(request: IncomingMessage): boolean;
   /** Closes the connections of those who may no longer have one. */
   dismissStrangers(): void;
   /** Closes all clients with 1001, and destroys those that do not close within the grace. */
@@ -98,6 +99,7 @@ export function createUpdateStream(
       const about = pipelines === undefined ? {} : { pipelines };
       connection.subscribeAs({ type: "subscribe", role: "observer", ...about });
     },
+    isAllowedOrigin: (request) => gate.isAllowedOrigin(request),
     dismissStrangers: () => hub.dismiss((principal) => !access.isCurrent(principal)),
     async stop() {
       stopping.abort();

@@ -23,6 +23,8 @@ export interface Gate {
   admit(request: IncomingMessage): Admission;
   /** For server-sent events. */
   admitReader(request: IncomingMessage): Admission;
+  /** Whether the page that sends this, if it is one, may act. */
+  isAllowedOrigin(request: IncomingMessage): boolean;
   stopping(): Refusal;
 }
 
@@ -62,6 +64,7 @@ export function createGate(options: PublisherOptions, access: Access): Gate {
   return {
     admit: (request) => wrongRequest(request) ?? admitAnybody(request),
     admitReader: (request) => admitAnybody(request),
+    isAllowedOrigin: (request) => wrongOrigin(request, options) === undefined,
     stopping: () => refused("too-many", 503, "the daemon is stopping"),
   };
 }

@@ -10,6 +10,7 @@ export {
   type StoreState,
   storeStateSchema,
   withBenchmark,
+  withControl,
   withDecision,
   withLinks,
   withPipeline,

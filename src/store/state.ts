@@ -2,6 +2,7 @@ import {
   type Decision,
   decisionSchema,
   nameSchema,
+  pinSchema,
   type Profile,
   planDocumentSchema,
   profileSchema,
@@ -26,9 +27,18 @@ export const storeStateSchema = z.strictObject({
         /** The highest revision ever given to this pipeline; kept when the pipeline is gone. */
         revision: z.number().int().nonnegative(),
         plan: planDocumentSchema.nullable(),
+        /** The configuration that ran before the present one, to go back to. */
+        previous: pinSchema.optional(),
       }),
     )
     .max(PIPELINES_MAX),
+  /** What operators want; a pipeline that is not named here is planned freely. */
+  controls: z
+    .array(
+      z.strictObject({ pipeline: nameSchema, isPaused: z.boolean(), pin: pinSchema.nullable() }),
+    )
+    .max(PIPELINES_MAX)
+    .optional(),
   profiles: z.array(profileSchema),
   /** Oldest first. */
   decisions: z.array(decisionSchema),
@@ -78,6 +88,16 @@ export function withPipeline(
     ? state.pipelines.map((kept) => (kept.name === pipeline.name ? pipeline : kept))
     : [...state.pipelines, pipeline];
   return { ...state, pipelines };
+}
+
+/** With what an operator wants of one pipeline. */
+export function withControl(
+  state: StoreState,
+  control: NonNullable<StoreState["controls"]>[number],
+): StoreState {
+  const others = (state.controls ?? []).filter(({ pipeline }) => pipeline !== control.pipeline);
+  const isFree = !control.isPaused && control.pin === null;
+  return { ...state, controls: isFree ? others : [...others, control] };
 }
 
 /** With the time of the newest benchmark of one model on one node. */

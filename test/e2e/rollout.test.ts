@@ -127,6 +127,45 @@ describe("the daemon with runtimes", () => {
     }
   });
 
+  it("does what an operator asks for, also after a restart", async () => {
+    const files = await writeSite();
+    cleanup.push(() => files.remove());
+    const daemon = await runDaemon(files.configPath);
+    cleanup.push(() => daemon.stop());
+    const site = await startSite(daemon.broker);
+    cleanup.push(() => site.stop());
+    const order = async (of: Daemon, command: object): Promise<number> => {
+      const url = `http://127.0.0.1:${of.port}/api/v1/pipelines/${planOf(daemon)!.pipeline}/control`;
+      const headers = { "content-type": "application/json" };
+      const body = JSON.stringify(command);
+      return (await fetch(url, { method: "POST", headers, body })).status;
+    };
+    site.setLinks(GOOD);
+    const first = await awaitTiers(daemon, "cloud");
+    const { firstLayer, lastLayer } = first.partitions[0]!;
+    const partitions = [{ node: "edge-1", firstLayer, lastLayer }];
+    expect(await order(daemon, { action: "pin", partitions })).toBe(202);
+    await awaitTiers(daemon, "edge");
+    expect(await order(daemon, { action: "rollback" })).toBe(202);
+    const back = await awaitTiers(daemon, "cloud");
+    expect(await order(daemon, { action: "pause" })).toBe(202);
+    await site.cloud?.stop();
+    await awaitDecision(daemon, "kept", "anybody asked for pause");
+    await site.stop();
+    await daemon.stop();
+
+    const again = await runDaemon(files.configPath);
+    cleanup.push(() => again.stop());
+    expect(planOf(again)?.revision).toBe(back.revision);
+    const other = await startSite(again.broker);
+    cleanup.push(() => other.stop());
+    other.setLinks(POOR);
+    await until(() => again.status().nodes.filter(({ online }) => online).length === 3);
+    expect(planOf(again)?.revision).toBe(back.revision);
+    expect(await order(again, { action: "resume" })).toBe(202);
+    await awaitTiers(again, "device");
+  });
+
   it("plans around a partition that a runtime rejects, until it subscribes anew", async () => {
     const { daemon, site } = await start();
     const server = runtime(daemon, "gpu-1", () => {

@@ -16,6 +16,7 @@ export function fixedApi(overrides: Partial<PublisherApi> = {}): PublisherApi {
     problems: () => [],
     decisions: () => [],
     artifactPath: () => undefined,
+    control: () => Promise.resolve(),
     ...overrides,
   };
 }
