@@ -16,7 +16,7 @@ import { type StoreState, withDecision } from "../store/index.js";
 import { type Bar, type Bars, barTriggers, rolloutTrigger } from "./bars.js";
 import type { Context } from "./context.js";
 import { type Pipeline, type Situation, situationOf } from "./problem.js";
-import { isSamePlan, type Prospects, prospectsOf } from "./prospects.js";
+import { isSamePlan, pricedNow, type Prospects, prospectsOf } from "./prospects.js";
 import type { PlanRollouts } from "./rollout.js";
 import { changesOf, look, startWatch, type Watch } from "./watch.js";
 
@@ -161,10 +161,14 @@ async function settle(now: Case, track: Track, deps: JudgeDeps): Promise<void> {
 
   if (verdict.kind === "publish" && best !== null) {
     const told = triggers.length > 0 ? triggers : changesOf(track.watch, now, nowMs);
-    await publish({ now: { ...now, triggers: told }, best: best.plan, track }, prospects, {
-      verdict,
-      deps,
-    });
+    await publish(
+      { now: { ...now, triggers: told }, best: pricedNow(best.plan, situation), track },
+      prospects,
+      {
+        verdict,
+        deps,
+      },
+    );
   } else {
     if (!isNews(verdict, { triggers, track, nowMs })) return;
     track.declined = reasonOf(verdict);

@@ -46,6 +46,14 @@ export function prospectsOf(
   return { current, best, infeasible };
 }
 
+/**
+ * The plan at the prices of this moment, which its document shows. The mean over recent moments, by which
+ * plans are chosen, still remembers a network that is no more.
+ */
+export function pricedNow(plan: RankedPlan, situation: Situation): RankedPlan {
+  return repriced(plan, newestProblem(situation)) ?? plan;
+}
+
 export function isSamePlan(one: RankedPlan, other: RankedPlan): boolean {
   return (
     one.partitions.length === other.partitions.length &&
