@@ -6,11 +6,15 @@ import { calibrate, largestErrorPercent, middleOf, type RawBlock } from "./calib
 import { readMachineState } from "./machine.js";
 import { judgeNoise } from "./noise.js";
 import type { BenchmarkOptions } from "./options.js";
+import { repeatOf } from "./repeat.js";
 import { type Measurements, type Statistics, slowedDown, statisticsOf } from "./statistics.js";
 import { type BenchmarkDeps, type ModelRequest, withModel } from "./with-model.js";
 
 /** With fewer blocks, a half is a block, and the check tells nothing. */
 const BLOCKS_CHECKED_MIN = 3;
+
+/** Of nothing, the whole and both halves. */
+const MEASUREMENTS_BESIDE_BLOCKS = 4;
 
 export interface BenchmarkRequest extends ModelRequest {
   node: Profile["node"];
@@ -41,7 +45,7 @@ export function benchmarkModel(
     }
     const before = await readMachineState();
     const startedAtMs = deps.clock.monotonicMs();
-    const measured = await measureAll(worker, { blocks, options, deps });
+    const measured = await measureAll(worker, { blocks, options: inTime(options, blocks), deps });
     const noise = judgeNoise(before, await readMachineState(), {
       elapsedMs: deps.clock.monotonicMs() - startedAtMs,
       logicalCores: opened.environment.logicalCores,
@@ -57,6 +61,13 @@ export function benchmarkModel(
       ...slowedDown(measured, slowdown),
     };
   });
+}
+
+/** On a busy machine every block may use up its budget: together they must stay within the time limit. */
+function inTime(options: BenchmarkOptions, blocks: readonly Block[]): BenchmarkOptions {
+  const measurements = blocks.length + MEASUREMENTS_BESIDE_BLOCKS;
+  const shareMs = Math.max(1, options.timeoutMs / 2 / measurements);
+  return { ...options, blockBudgetMs: Math.min(options.blockBudgetMs, shareMs) };
 }
 
 interface MeasuredBlock extends Statistics {
@@ -135,20 +146,6 @@ async function measureResidual(
     });
   }
   return largestErrorPercent(pairs);
-}
-
-function repeatOf(options: BenchmarkOptions, negligibleMs: number): Repeat {
-  return {
-    warmups: options.warmups,
-    repeats: options.repeats,
-    budgetMs: options.blockBudgetMs,
-    stability: {
-      relativeHalfWidth: options.targetPercent / 100,
-      confidence: options.confidence,
-      negligibleMs,
-      repeatsMax: Math.max(options.repeats, options.repeatsMax),
-    },
-  };
 }
 
 function profileOf(measured: MeasuredBlock, calibratedMs: number): BlockProfile {

@@ -17,8 +17,8 @@ const SHARE_KEPT_MIN = 0.3;
  * Times that sum to the whole model's. A block on its own also pays for the call and, at each cut,
  * for copying what crosses and for changing its memory layout there and back; inside a partition it
  * does not. So the call's overhead is taken off, then what the sum still exceeds the whole by, in
- * proportion to the crossing bytes, and what remains is scaled. On real convolutional models this
- * halved the error of scaling alone; the reasons are measured in `test/bench/fidelity.bench.js`.
+ * proportion to the crossing bytes, and what remains is scaled. What
+ * that gains over scaling alone is measured in `test/bench/fidelity.bench.js`.
  */
 export function calibrate(
   blocks: readonly RawBlock[],

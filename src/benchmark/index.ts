@@ -3,4 +3,12 @@ export { type ExtractRequest, extractPartition } from "./extract.js";
 export type { InputFile } from "../inference/index.js";
 export { inspectModel } from "./inspect.js";
 export { type BenchmarkOptions, benchmarkOptionsSchema } from "./options.js";
+export {
+  judgeSentinel,
+  readSentinel,
+  refreshProfile,
+  type SentinelLimits,
+  type SentinelReading,
+  type SentinelVerdict,
+} from "./sentinel.js";
 export type { BenchmarkDeps, ModelRequest, Progress } from "./with-model.js";

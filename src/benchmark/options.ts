@@ -24,6 +24,25 @@ const noiseLimitsSchema = z.strictObject({
     .describe("Change of the processors' mean frequency, where the system tells it."),
 });
 
+const sentinelSchema = z.strictObject({
+  enabled: z
+    .boolean()
+    .default(true)
+    .describe("Whether the schedule first looks, and measures the blocks only if need be."),
+  okPercent: z
+    .number()
+    .min(0)
+    .max(1_000)
+    .default(5)
+    .describe("A change of the whole model's time up to this leaves the profile as it is."),
+  fullPercent: z
+    .number()
+    .min(0)
+    .max(1_000)
+    .default(25)
+    .describe("Up to this it scales all blocks, beyond it they are measured anew."),
+});
+
 export const benchmarkOptionsSchema = z.strictObject({
   warmups: z
     .number()
@@ -44,7 +63,7 @@ export const benchmarkOptionsSchema = z.strictObject({
     .int()
     .min(1)
     .max(10_000)
-    .default(50)
+    .default(20)
     .describe("Most timed runs of each block. What is still uncertain then is marked as unstable."),
   targetPercent: z
     .number()
@@ -96,6 +115,9 @@ export const benchmarkOptionsSchema = z.strictObject({
     .describe(
       "Most blocks of one model; the cuts with the fewest bytes are kept. The same on every node, or their profiles share no blocks.",
     ),
+  sentinel: sentinelSchema
+    .prefault({})
+    .describe("A short look at the whole model, in place of a benchmark that may not be needed."),
   noise: noiseLimitsSchema
     .prefault({})
     .describe("When a profile is marked as measured on a busy machine."),

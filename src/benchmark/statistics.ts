@@ -12,6 +12,8 @@ export interface Statistics {
   stable: boolean;
 }
 
+type Timings = Pick<Profile, "wholeMs" | "whole" | "blocks" | "calibration">;
+
 /** What of a profile comes from timing. */
 export interface Measurements extends Pick<Profile, "wholeMs" | "blocks" | "equality"> {
   whole: WholeProfile;
@@ -29,19 +31,25 @@ export function statisticsOf({ samplesMs, stable }: Measured): Statistics {
 }
 
 /** As a machine would measure that takes `factor` times as long for everything. */
-export function slowedDown(measured: Measurements, factor: number): Measurements {
-  const { wholeMs, whole, blocks, calibration, equality } = measured;
+export function slowedDown<T extends Timings>(measured: T, factor: number): T {
+  const { wholeMs, whole, blocks, calibration } = measured;
   return {
+    ...measured,
     wholeMs: wholeMs * factor,
-    whole: { ...whole, p95Ms: whole.p95Ms * factor, spreadMs: whole.spreadMs * factor },
-    calibration: {
-      ...calibration,
-      rawSumMs: calibration.rawSumMs * factor,
-      callOverheadMs: calibration.callOverheadMs * factor,
-      msPerCutByte: calibration.msPerCutByte * factor,
-    },
+    ...(whole === undefined
+      ? {}
+      : { whole: { ...whole, p95Ms: whole.p95Ms * factor, spreadMs: whole.spreadMs * factor } }),
+    ...(calibration === undefined
+      ? {}
+      : {
+          calibration: {
+            ...calibration,
+            rawSumMs: calibration.rawSumMs * factor,
+            callOverheadMs: calibration.callOverheadMs * factor,
+            msPerCutByte: calibration.msPerCutByte * factor,
+          },
+        }),
     blocks: blocks.map((block) => slowedBlock(block, factor)),
-    equality,
   };
 }
 

@@ -27,6 +27,7 @@ export function startMeasuring(running: Running, telemetry: Telemetry): void {
       measure: createMeasure({
         self: () => running.self,
         config: () => running.desired.config,
+        profileOf: ({ model, node }) => context.ownProfile(model.sha256, node),
         telemetry,
         onProfile: (profile) => takeProfile(running, profile),
         clock,

@@ -63,7 +63,8 @@ export async function openModel(
 
   const { feeds, types, notes } = await runBound(complete, request, config);
   const model = await bindShapes(complete, { feeds, config });
-  const candidates = findCutPoints(model, { maxCutTensors: request.maxCutTensors });
+  const { maxCutTensors } = request;
+  const candidates = maxCutTensors === 0 ? [] : findCutPoints(model, { maxCutTensors });
   await learnCrossing(model, candidates, { feeds, types, config });
 
   const legal = candidates.filter((cut) => cut.tensors.every((name) => types.has(name)));

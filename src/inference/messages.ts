@@ -73,7 +73,8 @@ export const requestBodySchema = z.discriminatedUnion("kind", [
     modelName: z.string().min(1).max(200).optional(),
     inputs: z.array(inputBindingSchema),
     inputFiles: z.array(inputFileSchema).optional(),
-    maxCutTensors: z.number().int().positive(),
+    /** 0: no cut points are looked for. */
+    maxCutTensors: z.number().int().nonnegative(),
   }),
   z.strictObject({ kind: z.literal("measure"), target: targetSchema, repeat: repeatSchema }),
   z.strictObject({ kind: z.literal("compare") }),

@@ -115,6 +115,15 @@ export const profileSchema = z
     whole: wholeProfileSchema.optional(),
     calibration: calibrationSchema.optional(),
     noise: noiseSchema.optional(),
+    /** Present when a short look at the whole model replaced a benchmark. */
+    refreshed: z
+      .strictObject({
+        /** When the blocks were measured last, in Unix milliseconds. */
+        fullAt: z.number().int().nonnegative(),
+        /** What their times were multiplied by since. */
+        scaledBy: z.number().positive(),
+      })
+      .optional(),
     blocks: z.array(blockProfileSchema).min(1).max(PROFILE_BLOCKS_MAX),
     equality: equalitySchema,
   })

@@ -1,0 +1,17 @@
+import type { Repeat } from "../inference/index.js";
+import type { BenchmarkOptions } from "./options.js";
+
+/** How often something is run: until its median is known, or wrong by no more than `negligibleMs`. */
+export function repeatOf(options: BenchmarkOptions, negligibleMs: number): Repeat {
+  return {
+    warmups: options.warmups,
+    repeats: options.repeats,
+    budgetMs: options.blockBudgetMs,
+    stability: {
+      relativeHalfWidth: options.targetPercent / 100,
+      confidence: options.confidence,
+      negligibleMs,
+      repeatsMax: Math.max(options.repeats, options.repeatsMax),
+    },
+  };
+}

@@ -1,0 +1,113 @@
+// How well profiles predict: random partitions of real models, predicted from raw block times, from
+// scaled and from calibrated ones, and from their own measurement, against a measurement in a new
+// process at least a minute and one other model later.
+import { setTimeout as sleep } from "node:timers/promises";
+import { benchmarkModel, benchmarkOptionsSchema } from "../../dist/benchmark/index.js";
+import { seededRandom } from "../../dist/core/index.js";
+import { DEPS, NODE, quantile, realModels, rounded, sum, withWorker } from "./real-models.js";
+
+const PLANS = Number(process.env.SCISSIOND_BENCH_PLANS ?? 30);
+const SEED = 5;
+const LATER_MS = 60_000;
+const LARGE_MODEL_MS = 20;
+const CALIBRATED_P90_MAX = 0.1;
+const CONFIRMED_MEDIAN_MAX = 0.03;
+const CONFIRMED_P95_MAX = 0.08;
+const REPEAT = {
+  warmups: 1,
+  repeats: 5,
+  budgetMs: 5_000,
+  stability: { relativeHalfWidth: 0.02, confidence: 0.9, negligibleMs: 0, repeatsMax: 40 },
+};
+
+/** Ways to cut `blocks` blocks into two or three parts, as lists of [first, last]. */
+function randomPlans(blocks, random) {
+  return Array.from({ length: PLANS }, (_, index) => {
+    const cuts = new Set();
+    const parts = Math.min(2 + (index % 2), blocks);
+    while (cuts.size < parts - 1) cuts.add(1 + Math.floor(random() * (blocks - 1)));
+    const starts = [0, ...[...cuts].sort((a, b) => a - b)];
+    return starts.map((start, part) => [start, (starts[part + 1] ?? blocks) - 1]);
+  });
+}
+
+async function measurePlans(model, profile, plans) {
+  return withWorker(model, async (worker) => {
+    const times = [];
+    for (const plan of plans) {
+      let planMs = 0;
+      for (const [first, last] of plan) {
+        const { firstLayer } = profile.blocks[first];
+        const { lastLayer } = profile.blocks[last];
+        const { samplesMs } = await worker.measure(
+          { kind: "range", firstLayer, lastLayer },
+          REPEAT,
+        );
+        planMs += quantile(samplesMs, 0.5);
+      }
+      times.push(planMs);
+    }
+    return times;
+  });
+}
+
+function predicted(plans, blockMs) {
+  return plans.map((plan) => sum(plan.map(([first, last]) => sum(blockMs.slice(first, last + 1)))));
+}
+
+function errorsOf(predictedMs, measuredMs) {
+  const errors = predictedMs.map((ms, plan) => Math.abs(ms / measuredMs[plan] - 1));
+  return {
+    median: rounded(quantile(errors, 0.5)),
+    p90: rounded(quantile(errors, 0.9)),
+    p95: rounded(quantile(errors, 0.95)),
+  };
+}
+
+function report({ model, profile, plans, confirmedMs }, measuredMs) {
+  const raw = profile.blocks.map((block) => block.rawMedianMs);
+  const scaled = raw.map((ms) => (ms * profile.wholeMs) / sum(raw));
+  const calibrated = profile.blocks.map((block) => block.medianMs);
+  const errors = {
+    raw: errorsOf(predicted(plans, raw), measuredMs),
+    scaled: errorsOf(predicted(plans, scaled), measuredMs),
+    calibrated: errorsOf(predicted(plans, calibrated), measuredMs),
+    confirmed: errorsOf(confirmedMs, measuredMs),
+  };
+  const isLarge = profile.wholeMs > LARGE_MODEL_MS;
+  const ok =
+    errors.confirmed.median <= CONFIRMED_MEDIAN_MAX &&
+    errors.confirmed.p95 <= CONFIRMED_P95_MAX &&
+    (!isLarge || errors.calibrated.p90 <= CALIBRATED_P90_MAX);
+  const result = {
+    name: "fidelity",
+    model: model.name,
+    blocks: profile.blocks.length,
+    wholeMs: rounded(profile.wholeMs),
+    rawSumRatio: rounded(profile.calibration.rawSumMs / profile.wholeMs),
+    residualPercent: profile.calibration.residualPercent,
+    plans: plans.length,
+    ...errors,
+    noise: profile.noise.marks,
+    ok,
+  };
+  console.log(JSON.stringify(result));
+  if (!ok) process.exitCode = 1;
+}
+
+const random = seededRandom(SEED);
+const waiting = [];
+const finish = async () => {
+  const subject = waiting.shift();
+  await sleep(Math.max(0, subject.measuredAtMs + LATER_MS - performance.now()));
+  report(subject, await measurePlans(subject.model, subject.profile, subject.plans));
+};
+for (const model of realModels()) {
+  const options = benchmarkOptionsSchema.parse({ inference: { niceness: 0 } });
+  const profile = await benchmarkModel({ ...model, node: NODE }, options, DEPS);
+  const plans = randomPlans(profile.blocks.length, random);
+  const confirmedMs = await measurePlans(model, profile, plans);
+  waiting.push({ model, profile, plans, confirmedMs, measuredAtMs: performance.now() });
+  if (waiting.length > 2) await finish();
+}
+while (waiting.length > 0) await finish();
