@@ -53,6 +53,7 @@ export function benchmarkModel(
     });
     return {
       model: opened.model,
+      ...(opened.externalSha256 === undefined ? {} : { externalSha256: opened.externalSha256 }),
       node: request.node,
       measuredAt: deps.clock.nowMs(),
       environment: { ...opened.environment, emulatedSlowdown: slowdown },

@@ -9,6 +9,7 @@ export interface SentinelReading {
   /** Unix milliseconds. */
   measuredAt: number;
   model: Profile["model"];
+  externalSha256: string | undefined;
   environment: Profile["environment"];
   wholeMs: number;
   stable: boolean;
@@ -44,6 +45,7 @@ export function readSentinel(
     return {
       measuredAt: deps.clock.nowMs(),
       model: opened.model,
+      externalSha256: opened.externalSha256,
       environment: { ...opened.environment, emulatedSlowdown: slowdown },
       wholeMs: whole.medianMs * slowdown,
       stable: whole.stable,
@@ -63,6 +65,7 @@ export function judgeSentinel(
   limits: SentinelLimits,
 ): SentinelVerdict {
   if (profile.model.sha256 !== reading.model.sha256) return full("the model is another one");
+  if (profile.externalSha256 !== reading.externalSha256) return full("its external data changed");
   if (!sameEnvironment(profile.environment, reading.environment)) {
     return full("the environment changed");
   }

@@ -66,6 +66,19 @@ export function externalReader(modelPath: string, bytesMax: number): ReadExterna
   };
 }
 
+/** A reader, and the hash of all that it has read, in that order: it tells when a sidecar changed. */
+export function hashed(read: ReadExternal): { read: ReadExternal; sha256: () => string } {
+  const hash = createHash("sha256");
+  return {
+    read(location, offset, length) {
+      const bytes = read(location, offset, length);
+      hash.update(bytes);
+      return bytes;
+    },
+    sha256: () => hash.copy().digest("hex"),
+  };
+}
+
 /** Writes a file so that `path` holds all of it or what it held before. */
 export function writeAtomically(path: string, bytes: Uint8Array): void {
   const temporary = `${path}.${randomUUID()}.tmp`;

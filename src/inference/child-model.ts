@@ -12,7 +12,7 @@ import {
   withExtraOutputs,
 } from "../model/index.js";
 import type { TensorInfo } from "../protocol/index.js";
-import { externalReader, readModelFile, sha256Of, writeAtomically } from "./child-files.js";
+import { externalReader, hashed, readModelFile, sha256Of, writeAtomically } from "./child-files.js";
 import { findFusedCuts } from "./child-fusion.js";
 import { bindInputs, unboundError } from "./child-inputs.js";
 import { createMeasurer } from "./child-measure.js";
@@ -53,12 +53,10 @@ export async function openModel(
   const file = readModelFile(request.path, config.modelBytesMax);
   const parsed = parseModel(file);
   const hasExternalData = parsed.externalFiles.length > 0;
-  const complete = hasExternalData
-    ? inlineExternalData(
-        parsed,
-        externalReader(request.path, config.modelBytesMax - file.byteLength),
-      )
-    : parsed;
+  const external = hasExternalData
+    ? hashed(externalReader(request.path, config.modelBytesMax - file.byteLength))
+    : undefined;
+  const complete = external === undefined ? parsed : inlineExternalData(parsed, external.read);
   const bytes = hasExternalData ? withExtraOutputs(complete, []) : file;
 
   const { feeds, types, notes } = await runBound(complete, request, config);
@@ -91,6 +89,7 @@ export async function openModel(
     },
     description: {
       model: { name: request.modelName ?? nameOfFile(request.path), sha256: sha256Of(file) },
+      ...(external === undefined ? {} : { externalSha256: external.sha256() }),
       layers: model.layers.length,
       inputs: [...feeds].map(([name, tensor]) => infoOf(name, tensor)),
       outputs,

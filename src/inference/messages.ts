@@ -91,6 +91,8 @@ export const requestSchema = z.strictObject({
 
 export const openedModelSchema = z.strictObject({
   model: modelRefSchema,
+  /** Of the external data as it was read; absent where the model has none. */
+  externalSha256: sha256Schema.optional(),
   layers: z.number().int().nonnegative(),
   inputs: z.array(tensorInfoSchema),
   /** Outputs that are tensors; others are named in `notes`. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { modelRefSchema, tierSchema } from "./names.js";
+import { modelRefSchema, sha256Schema, tierSchema } from "./names.js";
 
 const PROFILE_BLOCKS_MAX = 20_000;
 
@@ -101,6 +101,8 @@ export type Calibration = z.infer<typeof calibrationSchema>;
 export const profileSchema = z
   .strictObject({
     model: modelRefSchema,
+    /** Of the model's external data, which its own SHA-256 does not cover; absent where it has none. */
+    externalSha256: sha256Schema.optional(),
     node: z.strictObject({
       tier: tierSchema,
       name: z.string().min(1).max(200),

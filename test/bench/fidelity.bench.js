@@ -20,9 +20,12 @@ const REPEAT = {
   stability: { relativeHalfWidth: 0.02, confidence: 0.9, negligibleMs: 0, repeatsMax: 40 },
 };
 
-/** Ways to cut `blocks` blocks into two or three parts, as lists of [first, last]. */
-function randomPlans(blocks, random) {
-  return Array.from({ length: PLANS }, (_, index) => {
+/**
+ * The partitions, as [first, last] block, of ways to cut the model into two or three. Each is judged
+ * on its own: those of one plan sum to the whole model, whatever their shares.
+ */
+function randomPartitions(blocks, random) {
+  return Array.from({ length: PLANS }, (_, index) => index).flatMap((index) => {
     const cuts = new Set();
     const parts = Math.min(2 + (index % 2), blocks);
     while (cuts.size < parts - 1) cuts.add(1 + Math.floor(random() * (blocks - 1)));
@@ -31,32 +34,25 @@ function randomPlans(blocks, random) {
   });
 }
 
-async function measurePlans(model, profile, plans) {
+async function measurePartitions(model, profile, partitions) {
   return withWorker(model, async (worker) => {
     const times = [];
-    for (const plan of plans) {
-      let planMs = 0;
-      for (const [first, last] of plan) {
-        const { firstLayer } = profile.blocks[first];
-        const { lastLayer } = profile.blocks[last];
-        const { samplesMs } = await worker.measure(
-          { kind: "range", firstLayer, lastLayer },
-          REPEAT,
-        );
-        planMs += quantile(samplesMs, 0.5);
-      }
-      times.push(planMs);
+    for (const [first, last] of partitions) {
+      const { firstLayer } = profile.blocks[first];
+      const { lastLayer } = profile.blocks[last];
+      const { samplesMs } = await worker.measure({ kind: "range", firstLayer, lastLayer }, REPEAT);
+      times.push(quantile(samplesMs, 0.5));
     }
     return times;
   });
 }
 
-function predicted(plans, blockMs) {
-  return plans.map((plan) => sum(plan.map(([first, last]) => sum(blockMs.slice(first, last + 1)))));
+function predicted(partitions, blockMs) {
+  return partitions.map(([first, last]) => sum(blockMs.slice(first, last + 1)));
 }
 
 function errorsOf(predictedMs, measuredMs) {
-  const errors = predictedMs.map((ms, plan) => Math.abs(ms / measuredMs[plan] - 1));
+  const errors = predictedMs.map((ms, index) => Math.abs(ms / measuredMs[index] - 1));
   return {
     median: rounded(quantile(errors, 0.5)),
     p90: rounded(quantile(errors, 0.9)),
@@ -64,14 +60,14 @@ function errorsOf(predictedMs, measuredMs) {
   };
 }
 
-function report({ model, profile, plans, confirmedMs }, measuredMs) {
+function report({ model, profile, partitions, confirmedMs }, measuredMs) {
   const raw = profile.blocks.map((block) => block.rawMedianMs);
   const scaled = raw.map((ms) => (ms * profile.wholeMs) / sum(raw));
   const calibrated = profile.blocks.map((block) => block.medianMs);
   const errors = {
-    raw: errorsOf(predicted(plans, raw), measuredMs),
-    scaled: errorsOf(predicted(plans, scaled), measuredMs),
-    calibrated: errorsOf(predicted(plans, calibrated), measuredMs),
+    raw: errorsOf(predicted(partitions, raw), measuredMs),
+    scaled: errorsOf(predicted(partitions, scaled), measuredMs),
+    calibrated: errorsOf(predicted(partitions, calibrated), measuredMs),
     confirmed: errorsOf(confirmedMs, measuredMs),
   };
   const isLarge = profile.wholeMs > LARGE_MODEL_MS;
@@ -86,7 +82,7 @@ function report({ model, profile, plans, confirmedMs }, measuredMs) {
     wholeMs: rounded(profile.wholeMs),
     rawSumRatio: rounded(profile.calibration.rawSumMs / profile.wholeMs),
     residualPercent: profile.calibration.residualPercent,
-    plans: plans.length,
+    partitions: partitions.length,
     ...errors,
     noise: profile.noise.marks,
     ok,
@@ -100,14 +96,14 @@ const waiting = [];
 const finish = async () => {
   const subject = waiting.shift();
   await sleep(Math.max(0, subject.measuredAtMs + LATER_MS - performance.now()));
-  report(subject, await measurePlans(subject.model, subject.profile, subject.plans));
+  report(subject, await measurePartitions(subject.model, subject.profile, subject.partitions));
 };
 for (const model of realModels()) {
   const options = benchmarkOptionsSchema.parse({ inference: { niceness: 0 } });
   const profile = await benchmarkModel({ ...model, node: NODE }, options, DEPS);
-  const plans = randomPlans(profile.blocks.length, random);
-  const confirmedMs = await measurePlans(model, profile, plans);
-  waiting.push({ model, profile, plans, confirmedMs, measuredAtMs: performance.now() });
+  const partitions = randomPartitions(profile.blocks.length, random);
+  const confirmedMs = await measurePartitions(model, profile, partitions);
+  waiting.push({ model, profile, partitions, confirmedMs, measuredAtMs: performance.now() });
   if (waiting.length > 2) await finish();
 }
 while (waiting.length > 0) await finish();

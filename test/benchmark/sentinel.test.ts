@@ -20,6 +20,7 @@ function reading(overrides: Partial<SentinelReading> = {}): SentinelReading {
   return {
     measuredAt: PROFILE.measuredAt + 1_000,
     model,
+    externalSha256: undefined,
     environment,
     wholeMs,
     stable: true,
@@ -55,6 +56,7 @@ describe("judgeSentinel", () => {
     const { model, environment } = PROFILE;
     const others = [
       reading({ model: { ...model, sha256: "b".repeat(64) } }),
+      reading({ externalSha256: "c".repeat(64) }),
       reading({ environment: { ...environment, threads: 2 } }),
       reading({ environment: { ...environment, onnxruntimeVersion: "1.31.0" } }),
       reading({ environment: { ...environment, emulatedSlowdown: 2 } }),

@@ -13,7 +13,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { isAppError } from "../../src/core/index.js";
-import { externalReader, readModelFile, writeAtomically } from "../../src/inference/child-files.js";
+import {
+  externalReader,
+  hashed,
+  readModelFile,
+  writeAtomically,
+} from "../../src/inference/child-files.js";
 
 let directory: string;
 beforeEach(() => {
@@ -29,6 +34,18 @@ function codeOf(action: () => unknown): string | undefined {
   }
   return undefined;
 }
+
+describe("hashed", () => {
+  it("tells other external data, and only that", () => {
+    const hashOf = (text: string): string => {
+      const { read, sha256 } = hashed(() => Buffer.from(text));
+      expect(Buffer.from(read("weights", 0, undefined)).toString()).toBe(text);
+      return sha256();
+    };
+    expect(hashOf("same")).toBe(hashOf("same"));
+    expect(hashOf("same")).not.toBe(hashOf("other"));
+  });
+});
 
 describe("readModelFile", () => {
   it("reads a file", () => {
