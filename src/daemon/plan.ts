@@ -18,6 +18,20 @@ const RESTART_GRACE_MS = 15_000;
 const PUBLISH_RETRY_MS = 5_000;
 const PASS_TIMEOUT_MS = 1_800_000;
 
+/** Bounds the sub-models on disk; what a plan in force or the one before it names stays. */
+async function pruneArtifacts({ store, artifacts, log }: Running): Promise<void> {
+  const plans = store.state.pipelines.flatMap(({ plan, previous }) => [plan, previous]);
+  const partitions = plans.flatMap((plan) =>
+    plan === null || plan === undefined ? [] : [...plan.partitions, plan.fallback],
+  );
+  const inUse = new Set(partitions.flatMap((partition) => partition?.artifact.sha256 ?? []));
+  try {
+    await artifacts.prune(inUse);
+  } catch (error) {
+    log.warn({ err: error }, "old sub-models not removed");
+  }
+}
+
 /** Starts the one loop that plans and publishes. */
 export function startPlanning(running: Running): void {
   const { parts, context, store, artifacts, bars, clock } = running;
@@ -28,6 +42,7 @@ export function startPlanning(running: Running): void {
     parts.telemetry?.publishPlan(pipeline, plan);
     if (plan === null) running.metrics.pipelineRemoved(pipeline);
     else running.metrics.planPublished(plan);
+    void pruneArtifacts(running);
   };
   const onDecision = (decision: Decision): void => {
     const { pipeline, verdict, revision, summary } = decision;
