@@ -40,7 +40,8 @@ export {
   type NamedLayer,
 } from "./dag/layer-graph.js";
 export { graphOfProfile, type ModelWiring, type ProfiledBlocks } from "./dag/profile-graph.js";
-export { type DagPartition, type DagPlan, type DagProblem, partitionDag } from "./dag/partition.js";
+export type { DagProblem } from "./dag/dag-problem.js";
+export { type DagPartition, type DagPlan, partitionDag } from "./dag/partition.js";
 export { planChart } from "./plot/plan-chart.js";
 export {
   line as svgLine,
