@@ -18,11 +18,10 @@ const RESTART_GRACE_MS = 15_000;
 const PUBLISH_RETRY_MS = 5_000;
 const PASS_TIMEOUT_MS = 1_800_000;
 
-/** Bounds the sub-models on disk; what a plan in force or the one before it names stays. */
+/** Bounds the sub-models on disk; what a plan in force names stays. */
 async function pruneArtifacts({ store, artifacts, log }: Running): Promise<void> {
-  const plans = store.state.pipelines.flatMap(({ plan, previous }) => [plan, previous]);
-  const partitions = plans.flatMap((plan) =>
-    plan === null || plan === undefined ? [] : [...plan.partitions, plan.fallback],
+  const partitions = store.state.pipelines.flatMap(({ plan }) =>
+    plan === null ? [] : [...plan.partitions, plan.fallback],
   );
   const inUse = new Set(partitions.flatMap((partition) => partition?.artifact.sha256 ?? []));
   try {
