@@ -58,6 +58,7 @@ export function benchmarkModel(
       measuredAt: deps.clock.nowMs(),
       environment: { ...opened.environment, emulatedSlowdown: slowdown },
       inputBytes: bytesOf(opened.inputs),
+      inputNames: opened.inputs.map(({ name }) => name),
       noise,
       ...slowedDown(measured, slowdown),
     };

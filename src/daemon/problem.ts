@@ -93,6 +93,7 @@ function commonBlockEnds(profiles: readonly Profile[]): number[] {
 }
 
 function blocksOf(profile: Profile, ends: readonly number[]): PlanningProblem["blocks"] {
+  const inputs = new Set(profile.inputNames);
   return ends.map((lastLayer, index) => {
     const previous = ends[index - 1];
     const block = profile.blocks.find((candidate) => candidate.lastLayer === lastLayer);
@@ -100,6 +101,7 @@ function blocksOf(profile: Profile, ends: readonly number[]): PlanningProblem["b
       firstLayer: previous === undefined ? 0 : previous + 1,
       lastLayer,
       outputBytes: block?.outputBytes ?? 0,
+      carriesInput: block?.cutTensors.some(({ name }) => inputs.has(name)) ?? false,
     };
   });
 }

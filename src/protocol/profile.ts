@@ -2,6 +2,7 @@ import { z } from "zod";
 import { modelRefSchema, sha256Schema, tierSchema } from "./names.js";
 
 const PROFILE_BLOCKS_MAX = 20_000;
+const PROFILE_INPUTS_MAX = 10_000;
 
 /** A tensor as data: its name is the model's own and may be any text. `shape` is what was bound and run. */
 export const tensorInfoSchema = z.strictObject({
@@ -112,6 +113,8 @@ export const profileSchema = z
     measuredAt: z.number().int().nonnegative(),
     environment: environmentSchema,
     inputBytes: z.number().int().nonnegative(),
+    /** The model's inputs, by which cuts that raw data crosses are known. Absent in older profiles. */
+    inputNames: z.array(z.string()).max(PROFILE_INPUTS_MAX).optional(),
     wholeMs: z.number().nonnegative(),
     /** Absent in profiles of older versions, as are `calibration` and `noise`. */
     whole: wholeProfileSchema.optional(),
