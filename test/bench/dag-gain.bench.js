@@ -20,6 +20,8 @@ import { buildModel } from "../../dist/zoo/index.js";
 const MODELS = ["inception_v3", "inceptionresnet_v2", "nasnetmobile", "densenet121"];
 const MBPS = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 const MS_PER_SECOND = 1_000;
+/** "Exact DAG partitioning of hundreds of layers under 300 ms"; printed beside what is measured. */
+const TARGET_MS = 300;
 
 const data = process.env.SCISSIOND_DATA;
 if (data === undefined) {
@@ -82,10 +84,11 @@ async function profileOf(name, directory) {
   const profile = await benchmarkModel(
     { path, node: { tier: "edge", name: "bench", hardwareClass: "bench" }, inputs: [] },
     benchmarkOptionsSchema.parse({
-      repeats: 3,
+      repeats: 1,
       warmups: 1,
       maxCutTensors: 64,
       cutInsideFusions: true,
+      blocksMax: 10_000,
     }),
     { log: silentLogger, clock: systemClock },
   );
@@ -148,6 +151,7 @@ async function compare(name, directory) {
         }),
         gainPercent: Number((100 * gains.at(-1)).toFixed(1)),
         minimumCutMs: Number(cutMs.toFixed(1)),
+        targetMs: TARGET_MS,
       }),
     );
   }
