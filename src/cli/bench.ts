@@ -8,17 +8,13 @@ import {
 } from "../benchmark/index.js";
 import { AppError, printable, silentLogger, systemClock } from "../core/index.js";
 import { type InputBinding, type Profile, TIERS, type Tier } from "../protocol/index.js";
-import {
-  collectInputBinding,
-  collectInputFile,
-  INPUT_FILE_SYNTAX,
-  INPUT_SYNTAX,
-} from "./input-binding.js";
+import {} from "./input-binding.js";
 import { describeTensor } from "./inspect.js";
 import { decimalNumber, wholeNumber } from "./number-option.js";
 import { createProgressBar } from "./progress-bar.js";
 import { formatBytes, formatMs, renderTable } from "./table.js";
 import type { Terminal } from "./terminal.js";
+import { inputFileOption, inputOption } from "./shared-options.js";
 
 interface BenchFlags {
   json: boolean;
@@ -58,18 +54,8 @@ export function benchCommand(terminal: Terminal): Command {
     .option("--node <name>", "name of this node (default: the host's)")
     .option("--hardware-class <name>", "class of equal machines (default: the node's name)")
     .option("--model-name <name>", "name of the model in the profile (default: the file's)")
-    .option(
-      `--input <${INPUT_SYNTAX}>`,
-      "shape and fill of an input; may be given for each input",
-      collectInputBinding,
-      [],
-    )
-    .option(
-      `--input-file <${INPUT_FILE_SYNTAX}>`,
-      "an input's data: .npy, .npz, or raw elements; may be given for each input",
-      collectInputFile,
-      [],
-    )
+    .addOption(inputOption())
+    .addOption(inputFileOption())
     .option(
       "--timeout <seconds>",
       "bounds the whole command",

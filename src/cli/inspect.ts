@@ -2,15 +2,11 @@ import { Command } from "commander";
 import { benchmarkOptionsSchema, type InputFile, inspectModel } from "../benchmark/index.js";
 import { printable, silentLogger, systemClock } from "../core/index.js";
 import type { InputBinding, Inspection, TensorInfo } from "../protocol/index.js";
-import {
-  collectInputBinding,
-  collectInputFile,
-  INPUT_FILE_SYNTAX,
-  INPUT_SYNTAX,
-} from "./input-binding.js";
+import {} from "./input-binding.js";
 import { decimalNumber, wholeNumber } from "./number-option.js";
 import { formatBytes, renderTable } from "./table.js";
 import type { Terminal } from "./terminal.js";
+import { inputFileOption, inputOption } from "./shared-options.js";
 
 interface InspectFlags {
   json: boolean;
@@ -33,18 +29,8 @@ export function inspectCommand(terminal: Terminal): Command {
     .description("Shows a model's layers, inputs, outputs and cut points. Times nothing.")
     .argument("<model>", "path of an ONNX file")
     .option("--json", "print one JSON document", false)
-    .option(
-      `--input <${INPUT_SYNTAX}>`,
-      "shape and fill of an input; may be given for each input",
-      collectInputBinding,
-      [],
-    )
-    .option(
-      `--input-file <${INPUT_FILE_SYNTAX}>`,
-      "an input's data: .npy, .npz, or raw elements; may be given for each input",
-      collectInputFile,
-      [],
-    )
+    .addOption(inputOption())
+    .addOption(inputFileOption())
     .option(
       "--max-cut-tensors <n>",
       "most tensors that may cross one cut (default 1)",

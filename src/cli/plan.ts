@@ -1,4 +1,4 @@
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import {
   buildQuery,
   costModelSchema,
@@ -20,6 +20,7 @@ import { readJsonFiles, readTextFile, writePicture } from "./plan-files.js";
 import { planByLayers } from "./plan-layers.js";
 import { planJson, planReport, type ShownPlan } from "./plan-report.js";
 import { EXIT_CODES, type Terminal } from "./terminal.js";
+import { costModelOption, inputBytesOption } from "./shared-options.js";
 
 interface PlanFlags {
   profiles: string;
@@ -79,19 +80,8 @@ export function planCommand(terminal: Terminal): Command {
     .option("--device-time <limit>", "most computing on the device: seconds, or a share like 50%")
     .option("--edge-time <limit>", "the same for the edge")
     .option("--cloud-time <limit>", "the same for the cloud")
-    .option(
-      "--input-bytes <n>",
-      "size of the input (default: the profile's)",
-      wholeNumber({ min: 0, max: Number.MAX_SAFE_INTEGER }),
-    )
-    .addOption(
-      new Option(
-        "--cost-model <name>",
-        "half a round trip for each hop and the result returned, or as Scission counts",
-      )
-        .choices(["live", "scission"])
-        .default("live"),
-    )
+    .addOption(inputBytesOption())
+    .addOption(costModelOption())
     .option(
       "--path <nodes>",
       "an order that data may take, names joined by commas; may be repeated",

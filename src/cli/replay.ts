@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import { formatProblems, loadDaemonConfig } from "../config/index.js";
 import { AppError } from "../core/index.js";
 import { type DriftOptions, driftOptionsSchema } from "../drift/index.js";
@@ -26,10 +26,11 @@ import {
   type Trace,
   tune,
 } from "../replay/index.js";
-import { decimalNumber, wholeNumber } from "./number-option.js";
+import { decimalNumber } from "./number-option.js";
 import { readJsonFiles, readTextFile, writePicture } from "./plan-files.js";
 import { replayJson, replayReport, tuningReport } from "./replay-report.js";
 import type { Terminal } from "./terminal.js";
+import { costModelOption, inputBytesOption } from "./shared-options.js";
 
 interface ReplayFlags {
   profiles: string;
@@ -101,19 +102,8 @@ export function replayCommand(terminal: Terminal): Command {
     .option("--device <criteria>", "what the device must and must not run, as for `plan`")
     .option("--edge <criteria>", "the same for the edge")
     .option("--cloud <criteria>", "the same for the cloud")
-    .option(
-      "--input-bytes <n>",
-      "size of the input (default: the profile's)",
-      wholeNumber({ min: 0, max: Number.MAX_SAFE_INTEGER }),
-    )
-    .addOption(
-      new Option(
-        "--cost-model <name>",
-        "half a round trip for each hop and the result returned, or as Scission counts",
-      )
-        .choices(["live", "scission"])
-        .default("live"),
-    )
+    .addOption(inputBytesOption())
+    .addOption(costModelOption())
     .option(
       "--fallback-ms <ms>",
       "what a failing transfer loses before the device computes alone (default: the thresholds')",
