@@ -40,6 +40,16 @@ async function messages(): Promise<string[]> {
 const readyCount = async (): Promise<number> =>
   (await messages()).filter((message) => message === "READY=1").length;
 
+/** The status line that came with the daemon's `count`-th READY=1; both are one notification, written line by line. */
+async function statusOfReady(count: number): Promise<string> {
+  let last = "";
+  await until(async () => {
+    last = (await messages()).at(-1) ?? "";
+    return (await readyCount()) === count && last.startsWith("STATUS=");
+  });
+  return last;
+}
+
 describe("scissiond run", () => {
   it("is ready when it serves, reloads, keeps its configuration where the new one is bad, and stops", async () => {
     const running = start();
@@ -52,15 +62,13 @@ describe("scissiond run", () => {
       siteYaml({ listen: { port }, thresholds: { holdSeconds: 7 } }),
     );
     running.signal("SIGHUP");
-    await until(async () => (await readyCount()) === 2);
-    expect((await messages()).at(-1)).toBe(
+    expect(await statusOfReady(2)).toBe(
       `STATUS=serving on port ${port}, broker ${brokerOf(await messages())}`,
     );
 
     await writeFile(site.configPath, "listen: {prot: 1}\n");
     running.signal("SIGHUP");
-    await until(async () => (await readyCount()) === 3);
-    expect((await messages()).at(-1)).toContain("the old one stays in force");
+    expect(await statusOfReady(3)).toContain("the old one stays in force");
     expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200);
     const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
     expect(metrics).toContain("\nscission_config_last_reload_successful 0\n");
