@@ -1,20 +1,13 @@
-import { sum } from "simple-statistics";
-import type { ModelWorker, Repeat } from "../inference/index.js";
-import type { BlockProfile, Profile } from "../protocol/index.js";
+import type { OpenedModel } from "../inference/index.js";
+import type { Profile } from "../protocol/index.js";
+import { measureBlockByBlock, workBlockByBlock } from "./block-by-block.js";
 import { type Block, bytesOf, chooseBlocks } from "./blocks.js";
-import { calibrate, largestErrorPercent, middleOf, type RawBlock } from "./calibrate.js";
 import { readMachineState } from "./machine.js";
 import { judgeNoise } from "./noise.js";
 import type { BenchmarkOptions } from "./options.js";
-import { repeatOf } from "./repeat.js";
-import { type Measurements, type Statistics, slowedDown, statisticsOf } from "./statistics.js";
+import { slowedDown } from "./statistics.js";
+import { openSteps } from "./steps.js";
 import { type BenchmarkDeps, type ModelRequest, withModel } from "./with-model.js";
-
-/** With fewer blocks, a half is a block, and the check tells nothing. */
-const BLOCKS_CHECKED_MIN = 3;
-
-/** Of nothing, the whole and both halves. */
-const MEASUREMENTS_BESIDE_BLOCKS = 4;
 
 export interface BenchmarkRequest extends ModelRequest {
   node: Profile["node"];
@@ -27,6 +20,9 @@ export interface BenchmarkRequest extends ModelRequest {
  * the whole computes. Times are medians of as many repeats as make them certain, in milliseconds;
  * those of the blocks are calibrated, so that they sum to the whole.
  *
+ * With `deps.checkpoint`, a benchmark that was stopped goes on where it was; with `deps.beforeStep`
+ * it can be made to wait between any two measurements. The time limit counts such waiting.
+ *
  * A profile whose `equality.ok` is false must never be planned with: its split is wrong.
  * @throws AppError MODEL_* | INFERENCE_* | ABORTED
  */
@@ -35,7 +31,7 @@ export function benchmarkModel(
   options: BenchmarkOptions,
   deps: BenchmarkDeps,
 ): Promise<Profile> {
-  return withModel(request, { options, deps }, async (worker, opened) => {
+  return withModel(request, { options, deps }, async (worker, opened, signal) => {
     const slowdown = request.emulatedSlowdown ?? 1;
     const { blocks, cutsLeftOut } = chooseBlocks(opened, options);
     if (cutsLeftOut > 0) {
@@ -45,7 +41,10 @@ export function benchmarkModel(
     }
     const before = await readMachineState();
     const startedAtMs = deps.clock.monotonicMs();
-    const measured = await measureAll(worker, { blocks, options: inTime(options, blocks), deps });
+    const subject = subjectOf(request, { opened, blocks, options });
+    const steps = await openSteps(subject, { totalWork: workBlockByBlock(blocks), signal, deps });
+    const measured = await measureBlockByBlock(worker, { blocks, options, steps });
+    await steps.finish();
     const noise = judgeNoise(before, await readMachineState(), {
       elapsedMs: deps.clock.monotonicMs() - startedAtMs,
       logicalCores: opened.environment.logicalCores,
@@ -65,101 +64,19 @@ export function benchmarkModel(
   });
 }
 
-/** On a busy machine every block may use up its budget: together they must stay within the time limit. */
-function inTime(options: BenchmarkOptions, blocks: readonly Block[]): BenchmarkOptions {
-  const measurements = blocks.length + MEASUREMENTS_BESIDE_BLOCKS;
-  const shareMs = Math.max(1, options.timeoutMs / 2 / measurements);
-  return { ...options, blockBudgetMs: Math.min(options.blockBudgetMs, shareMs) };
-}
-
-interface MeasuredBlock extends Statistics {
-  block: Block;
-}
-
-async function measureAll(
-  worker: ModelWorker,
-  context: { blocks: readonly Block[]; options: BenchmarkOptions; deps: BenchmarkDeps },
-): Promise<Measurements> {
-  const { blocks, options, deps } = context;
-  const total = blocks.length + 1;
-  deps.onProgress?.({ done: 0, total, what: "whole model" });
-  const exact = repeatOf(options, 0);
-  const overhead = statisticsOf(await worker.measure({ kind: "nothing" }, exact));
-  const whole = statisticsOf(await worker.measure({ kind: "whole" }, exact));
-
-  // Errors of independent blocks add up as squares: each may be wrong by its share of the whole's.
-  const wholeErrorMs = (options.targetPercent / 100) * whole.medianMs;
-  const repeat = repeatOf(options, wholeErrorMs / Math.sqrt(blocks.length));
-  const measured: MeasuredBlock[] = [];
-  for (const block of blocks) {
-    const what = `block ${block.index + 1} of ${blocks.length}`;
-    deps.onProgress?.({ done: block.index + 1, total, what });
-    const { firstLayer, lastLayer } = block;
-    const range = await worker.measure({ kind: "range", firstLayer, lastLayer }, repeat);
-    measured.push({ block, ...statisticsOf(range) });
-  }
-  deps.onProgress?.({ done: total, total, what: "comparing" });
-  const equality = await worker.compare();
-  const { blockMs, calibration } = calibrate(rawBlocksOf(measured), {
-    wholeMs: whole.medianMs,
-    callOverheadMs: overhead.medianMs,
-  });
-  const residualPercent = await measureResidual(worker, { blocks, blockMs, repeat });
-  const { medianMs: wholeMs, ...wholeRest } = whole;
-  return {
-    wholeMs,
-    whole: wholeRest,
-    calibration: { ...calibration, residualPercent },
-    blocks: measured.map((one, index) => profileOf(one, blockMs[index] ?? one.medianMs)),
-    equality,
-  };
-}
-
-function rawBlocksOf(measured: readonly MeasuredBlock[]): RawBlock[] {
-  const crossing = measured.map(({ block }, index) =>
-    index === measured.length - 1 ? 0 : bytesOf(block.cutTensors),
-  );
-  return measured.map(({ medianMs }, index) => ({
-    rawMs: medianMs,
-    cutBytesIn: crossing[index - 1] ?? 0,
-    cutBytesOut: crossing[index] ?? 0,
-  }));
-}
-
-/** Times both halves of the model, to see how far the calibrated blocks are from the truth there. */
-async function measureResidual(
-  worker: ModelWorker,
-  context: { blocks: readonly Block[]; blockMs: readonly number[]; repeat: Repeat },
-): Promise<number | null> {
-  const { blocks, blockMs, repeat } = context;
-  if (blocks.length < BLOCKS_CHECKED_MIN) return null;
-  const middle = middleOf(blockMs);
-  const pairs: { predictedMs: number; measuredMs: number }[] = [];
-  for (const [start, end] of [
-    [0, middle],
-    [middle, blocks.length],
-  ] as const) {
-    const firstLayer = blocks[start]?.firstLayer ?? 0;
-    const lastLayer = blocks[end - 1]?.lastLayer ?? 0;
-    const half = await worker.measure({ kind: "range", firstLayer, lastLayer }, repeat);
-    pairs.push({
-      predictedMs: sum(blockMs.slice(start, end)),
-      measuredMs: statisticsOf(half).medianMs,
-    });
-  }
-  return largestErrorPercent(pairs);
-}
-
-function profileOf(measured: MeasuredBlock, calibratedMs: number): BlockProfile {
-  const { block, medianMs, ...statistics } = measured;
-  return {
-    index: block.index,
-    firstLayer: block.firstLayer,
-    lastLayer: block.lastLayer,
-    medianMs: calibratedMs,
-    rawMedianMs: medianMs,
-    ...statistics,
-    outputBytes: bytesOf(block.cutTensors),
-    cutTensors: [...block.cutTensors],
-  };
+/** Everything that the results of the steps depend on. */
+function subjectOf(
+  request: BenchmarkRequest,
+  context: { opened: OpenedModel; blocks: readonly Block[]; options: BenchmarkOptions },
+): unknown {
+  const { opened, blocks, options } = context;
+  const { warmups, repeats, repeatsMax, targetPercent, confidence, blockBudgetMs } = options;
+  const { niceness, inputSeed, relativeTolerance, environment } = options.inference;
+  return [
+    [opened.model.sha256, opened.externalSha256, opened.environment, opened.inputs],
+    [request.inputs, request.inputFiles],
+    blocks.map(({ firstLayer, lastLayer }) => [firstLayer, lastLayer]),
+    [warmups, repeats, repeatsMax, targetPercent, confidence, blockBudgetMs],
+    [niceness, inputSeed, relativeTolerance, environment],
+  ];
 }

@@ -11,4 +11,5 @@ export {
   type SentinelReading,
   type SentinelVerdict,
 } from "./sentinel.js";
-export type { BenchmarkDeps, ModelRequest, Progress } from "./with-model.js";
+export type { Checkpoint, Progress } from "./steps.js";
+export type { BenchmarkDeps, ModelRequest } from "./with-model.js";

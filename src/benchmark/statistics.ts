@@ -1,16 +1,18 @@
 import { interquartileRange, median, quantile } from "simple-statistics";
+import { z } from "zod";
 import type { Measured } from "../inference/index.js";
 import type { BlockProfile, Calibration, Profile, WholeProfile } from "../protocol/index.js";
 
 /** Of repeated runs, in milliseconds. */
-export interface Statistics {
-  medianMs: number;
-  p95Ms: number;
+export const statisticsSchema = z.strictObject({
+  medianMs: z.number().nonnegative(),
+  p95Ms: z.number().nonnegative(),
   /** Interquartile range. */
-  spreadMs: number;
-  repeats: number;
-  stable: boolean;
-}
+  spreadMs: z.number().nonnegative(),
+  repeats: z.number().int().positive(),
+  stable: z.boolean(),
+});
+export type Statistics = z.infer<typeof statisticsSchema>;
 
 type Timings = Pick<Profile, "wholeMs" | "whole" | "blocks" | "calibration">;
 

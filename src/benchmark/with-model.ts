@@ -1,4 +1,4 @@
-import { AppError, type Clock, type Logger } from "../core/index.js";
+import { AppError } from "../core/index.js";
 import {
   type InputFile,
   type ModelWorker,
@@ -7,6 +7,7 @@ import {
 } from "../inference/index.js";
 import type { InputBinding } from "../protocol/index.js";
 import type { BenchmarkOptions } from "./options.js";
+import type { StepsDeps } from "./steps.js";
 
 /** Which model, and how its inputs are made. */
 export interface ModelRequest {
@@ -18,20 +19,10 @@ export interface ModelRequest {
   inputFiles?: readonly InputFile[] | undefined;
 }
 
-export interface BenchmarkDeps {
-  log: Logger;
-  clock: Clock;
+export interface BenchmarkDeps extends StepsDeps {
   signal?: AbortSignal | undefined;
-  /** Told what is being done, and how many steps of how many are behind it. */
-  onProgress?: ((progress: Progress) => void) | undefined;
   /** Told what was assumed about the model or left out, in plain words. */
   onNote?: ((note: string) => void) | undefined;
-}
-
-export interface Progress {
-  done: number;
-  total: number;
-  what: string;
 }
 
 /**
@@ -42,7 +33,7 @@ export interface Progress {
 export async function withModel<T>(
   request: ModelRequest,
   context: { options: BenchmarkOptions; deps: BenchmarkDeps },
-  use: (worker: ModelWorker, opened: OpenedModel) => Promise<T>,
+  use: (worker: ModelWorker, opened: OpenedModel, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const { options, deps } = context;
   const expiry = new AbortController();
@@ -67,7 +58,7 @@ export async function withModel<T>(
       maxCutTensors: options.maxCutTensors,
     });
     for (const note of opened.notes) deps.onNote?.(note);
-    return await use(worker, opened);
+    return await use(worker, opened, signal);
   } catch (error) {
     throw expiry.signal.aborted ? expiredError(options.timeoutMs, error) : error;
   } finally {

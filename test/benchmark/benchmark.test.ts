@@ -112,13 +112,10 @@ describe("benchmarkModel", () => {
       OPTIONS,
       deps({ onProgress: (step) => steps.push(step), onNote: (note) => notes.push(note) }),
     );
-    expect(steps.map(({ done, total }) => [done, total])).toEqual([
-      [0, 4],
-      [1, 4],
-      [2, 4],
-      [3, 4],
-      [4, 4],
-    ]);
+    const shares = steps.map(({ done, total }) => done / total);
+    expect(shares[0]).toBe(0);
+    expect(shares).toEqual([...shares].sort((a, b) => a - b));
+    expect(shares.at(-1)).toBe(1);
     expect(notes).toHaveLength(1);
   });
 

@@ -1,0 +1,172 @@
+import { sum } from "simple-statistics";
+import type { ModelWorker, Repeat } from "../inference/index.js";
+import { type BlockProfile, equalitySchema } from "../protocol/index.js";
+import { type Block, bytesOf } from "./blocks.js";
+import { calibrate, largestErrorPercent, middleOf, type RawBlock } from "./calibrate.js";
+import type { BenchmarkOptions } from "./options.js";
+import { repeatOf } from "./repeat.js";
+import {
+  type Measurements,
+  type Statistics,
+  statisticsOf,
+  statisticsSchema,
+} from "./statistics.js";
+import type { Step, Steps } from "./steps.js";
+
+/** With fewer blocks, a half is a block, and the check tells nothing. */
+const BLOCKS_CHECKED_MIN = 3;
+
+/** Of nothing, the whole and both halves. */
+const MEASUREMENTS_BESIDE_BLOCKS = 4;
+
+/** Expected work of all steps together, where a block or a half counts as 1. */
+export function workBlockByBlock(blocks: readonly Block[]): number {
+  return blocks.length + MEASUREMENTS_BESIDE_BLOCKS;
+}
+
+interface Context {
+  blocks: readonly Block[];
+  options: BenchmarkOptions;
+  steps: Steps;
+}
+
+interface MeasuredBlock extends Statistics {
+  block: Block;
+}
+
+/** Times nothing, the whole, every block on its own and both halves, and compares the chain. */
+export async function measureBlockByBlock(
+  worker: ModelWorker,
+  context: Context,
+): Promise<Measurements> {
+  const { blocks, steps } = context;
+  const options = inTime(context.options, blocks);
+  const exact = repeatOf(options, 0);
+  const overhead = await steps.take({
+    ...timing("nothing", "an empty call"),
+    run: async () => statisticsOf(await worker.measure({ kind: "nothing" }, exact)),
+  });
+  const whole = await steps.take({
+    ...timing("whole", "whole model"),
+    run: async () => statisticsOf(await worker.measure({ kind: "whole" }, exact)),
+  });
+  // Errors of independent blocks add up as squares: each may be wrong by its share of the whole's.
+  const wholeErrorMs = (options.targetPercent / 100) * whole.medianMs;
+  const repeat = repeatOf(options, wholeErrorMs / Math.sqrt(blocks.length));
+  const { measured, equality } = await measureChain(worker, { ...context, repeat });
+  const { blockMs, calibration } = calibrate(rawBlocksOf(measured), {
+    wholeMs: whole.medianMs,
+    callOverheadMs: overhead.medianMs,
+  });
+  const residualPercent = await measureResidual(worker, { ...context, blockMs, repeat });
+  const { medianMs: wholeMs, ...wholeRest } = whole;
+  return {
+    wholeMs,
+    whole: wholeRest,
+    calibration: { ...calibration, residualPercent },
+    blocks: measured.map((one, index) => profileOf(one, blockMs[index] ?? one.medianMs)),
+    equality,
+  };
+}
+
+/** On a busy machine every block may use up its budget: together they must stay within the time limit. */
+function inTime(options: BenchmarkOptions, blocks: readonly Block[]): BenchmarkOptions {
+  const shareMs = Math.max(1, options.timeoutMs / 2 / workBlockByBlock(blocks));
+  return { ...options, blockBudgetMs: Math.min(options.blockBudgetMs, shareMs) };
+}
+
+function timing(name: string, what: string): Omit<Step<Statistics>, "run"> {
+  return { name, what, work: 1, schema: statisticsSchema };
+}
+
+/** Times every block on what the one before it computed, and compares what the last one computes. */
+async function measureChain(
+  worker: ModelWorker,
+  context: Context & { repeat: Repeat },
+): Promise<Pick<Measurements, "equality"> & { measured: MeasuredBlock[] }> {
+  const { blocks, steps, repeat } = context;
+  const measured: MeasuredBlock[] = [];
+  const resumedBefore = steps.resumed;
+  for (const block of blocks) {
+    const { firstLayer, lastLayer } = block;
+    const statistics = await steps.take({
+      ...timing(
+        `layers ${firstLayer} to ${lastLayer}`,
+        `block ${block.index + 1} of ${blocks.length}`,
+      ),
+      run: async () =>
+        statisticsOf(await worker.measure({ kind: "range", firstLayer, lastLayer }, repeat)),
+    });
+    measured.push({ block, ...statistics });
+  }
+  const hasGap = steps.resumed > resumedBefore;
+  const equality = await steps.take({
+    name: "equality",
+    what: "comparing",
+    work: 0,
+    schema: equalitySchema,
+    run: async () => {
+      if (hasGap) await runChain(worker, blocks);
+      return worker.compare();
+    },
+  });
+  return { measured, equality };
+}
+
+/** Runs every block once, one on the outputs of the other. */
+async function runChain(worker: ModelWorker, blocks: readonly Block[]): Promise<void> {
+  const once = { warmups: 0, repeats: 1, budgetMs: 1 };
+  for (const { firstLayer, lastLayer } of blocks) {
+    await worker.measure({ kind: "range", firstLayer, lastLayer }, once);
+  }
+}
+
+function rawBlocksOf(measured: readonly MeasuredBlock[]): RawBlock[] {
+  const crossing = measured.map(({ block }, index) =>
+    index === measured.length - 1 ? 0 : bytesOf(block.cutTensors),
+  );
+  return measured.map(({ medianMs }, index) => ({
+    rawMs: medianMs,
+    cutBytesIn: crossing[index - 1] ?? 0,
+    cutBytesOut: crossing[index] ?? 0,
+  }));
+}
+
+/** Times both halves of the model, to see how far the calibrated blocks are from the truth there. */
+async function measureResidual(
+  worker: ModelWorker,
+  context: Context & { blockMs: readonly number[]; repeat: Repeat },
+): Promise<number | null> {
+  const { blocks, blockMs, steps, repeat } = context;
+  if (blocks.length < BLOCKS_CHECKED_MIN) return null;
+  const middle = middleOf(blockMs);
+  const pairs: { predictedMs: number; measuredMs: number }[] = [];
+  for (const [start, end] of [
+    [0, middle],
+    [middle, blocks.length],
+  ] as const) {
+    const firstLayer = blocks[start]?.firstLayer ?? 0;
+    const lastLayer = blocks[end - 1]?.lastLayer ?? 0;
+    const half = await steps.take({
+      ...timing(`half ${firstLayer} to ${lastLayer}`, "half of the model"),
+      run: async () =>
+        statisticsOf(await worker.measure({ kind: "range", firstLayer, lastLayer }, repeat)),
+    });
+    pairs.push({ predictedMs: sum(blockMs.slice(start, end)), measuredMs: half.medianMs });
+  }
+  return largestErrorPercent(pairs);
+}
+
+function profileOf(measured: MeasuredBlock, calibratedMs: number): BlockProfile {
+  const { block, medianMs, ...statistics } = measured;
+  return {
+    index: block.index,
+    firstLayer: block.firstLayer,
+    lastLayer: block.lastLayer,
+    medianMs: calibratedMs,
+    rawMedianMs: medianMs,
+    ...statistics,
+    outputBytes: bytesOf(block.cutTensors),
+    cutTensors: [...block.cutTensors],
+  };
+}
