@@ -1,4 +1,5 @@
 import { cpus, totalmem } from "node:os";
+import { describeEnvironment, readHostId } from "../benchmark/index.js";
 import { type Clock, type Logger, type Random, Teardown } from "../core/index.js";
 import type { NodeState } from "../protocol/index.js";
 import {
@@ -9,6 +10,7 @@ import {
 } from "../telemetry/index.js";
 import { createBenchmarkDuty } from "./benchmark-duty.js";
 import { type ModelCache, openModelCache } from "./model-cache.js";
+import { OneAtATime } from "./one-at-a-time.js";
 import type { AgentOptions } from "./options.js";
 
 /** A benchmark that is stopped has a child process to end. */
@@ -20,6 +22,7 @@ export interface AgentDeps {
   random: Random;
   newId: () => string;
   version: string;
+  versions: { node: string; onnxruntime: string };
 }
 
 export interface Agent {
@@ -73,6 +76,8 @@ async function joinTelemetry(
 ): Promise<Telemetry> {
   const { cache, teardown } = deps;
   const bootId = deps.newId();
+  const hostId = await readHostId();
+  const environment = describeEnvironment(options.benchmark, deps.versions);
   const state = (): NodeState => ({
     node: options.node.name,
     status: "online",
@@ -84,12 +89,16 @@ async function joinTelemetry(
     memoryBytes: totalmem(),
     emulatedSlowdown: options.emulate.slowdown,
     models: cache.models(),
+    ...(hostId === undefined ? {} : { hostId }),
+    environment,
   });
   const stopping = new AbortController();
+  const turns = new OneAtATime();
   const benchmark = createBenchmarkDuty(options, {
     log: deps.log.child({ component: "benchmark" }),
     clock: deps.clock,
     cache,
+    turns,
     signal: stopping.signal,
     onProfile: (profile) => telemetry.publishProfile(profile),
     onModels: () => telemetry.setState(state()),

@@ -7,6 +7,7 @@ import {
   parseValue,
 } from "../protocol/index.js";
 import type { ModelCache } from "./model-cache.js";
+import type { OneAtATime } from "./one-at-a-time.js";
 import type { AgentOptions } from "./options.js";
 
 /** What a benchmark's answer carries; the profile itself travels on its own topic. */
@@ -15,45 +16,28 @@ export interface BenchmarkAnswer {
   wholeMs: number;
 }
 
-interface Running {
-  /** What is measured: two commands for the same share one run. */
-  key: string;
-  answer: Promise<BenchmarkAnswer>;
-}
-
 export interface BenchmarkDutyDeps {
   log: Logger;
   clock: Clock;
   cache: ModelCache;
+  /** Shared with all other duties that measure. */
+  turns: OneAtATime;
   signal: AbortSignal;
   onProfile(profile: Profile): void;
   onModels(): void;
 }
 
-/**
- * The command `benchmark`, one at a time: two at once would falsify each other. A second command for what
- * is being measured joins it (a daemon that was restarted asks again); any other is refused as busy.
- */
+/** The command `benchmark`. A second one for what is being measured joins it; any other is refused as busy. */
 export function createBenchmarkDuty(
   options: AgentOptions,
   deps: BenchmarkDutyDeps,
 ): (command: unknown) => Promise<BenchmarkAnswer> {
-  let running: Running | undefined;
   return async (value) => {
     const parsed = parseValue(value, benchmarkCommandSchema);
     if (!parsed.ok) throw new AppError("COMMAND_FAILED", `bad command: ${parsed.message}`);
     const { model, inputs, maxCutTensors } = parsed.value;
-    const key = JSON.stringify([model.sha256, inputs, maxCutTensors]);
-    if (running !== undefined && running.key !== key) {
-      throw new AppError("COMMAND_FAILED", "busy with another benchmark; ask again later");
-    }
-    running ??= {
-      key,
-      answer: measure(parsed.value, options, deps).finally(() => {
-        running = undefined;
-      }),
-    };
-    return running.answer;
+    const key = JSON.stringify(["benchmark", model.sha256, inputs, maxCutTensors]);
+    return deps.turns.run(key, () => measure(parsed.value, options, deps));
   };
 }
 

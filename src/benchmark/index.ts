@@ -1,6 +1,7 @@
 export { type BenchmarkRequest, benchmarkModel } from "./benchmark.js";
 export { type ExtractRequest, extractPartition } from "./extract.js";
 export type { InputFile } from "../inference/index.js";
+export { describeEnvironment, readHostId } from "./host.js";
 export { inspectModel } from "./inspect.js";
 export { type BenchmarkOptions, benchmarkOptionsSchema } from "./options.js";
 export {

@@ -5,7 +5,7 @@ import { loadAgentConfig } from "../config/index.js";
 import { systemClock } from "../core/index.js";
 import { runService } from "./service.js";
 import type { Terminal } from "./terminal.js";
-import { VERSION } from "./version.js";
+import { onnxruntimeVersion, VERSION } from "./version.js";
 
 export function agentCommand(terminal: Terminal): Command {
   return new Command("agent")
@@ -32,6 +32,7 @@ Examples:
             random: Math.random,
             newId: randomUUID,
             version: VERSION,
+            versions: { node: process.versions.node, onnxruntime: onnxruntimeVersion() },
           });
           const { name, tier } = config.node;
           return { summary: `agent of ${name} (${tier})`, stop: () => agent.stop() };

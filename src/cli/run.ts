@@ -1,12 +1,11 @@
 import { randomInt, randomUUID } from "node:crypto";
-import { createRequire } from "node:module";
 import { Command } from "commander";
 import { type DaemonConfig, loadDaemonConfig } from "../config/index.js";
 import { type Logger, seededRandom, systemClock } from "../core/index.js";
 import { startDaemon } from "../daemon/index.js";
 import { runService, type Service } from "./service.js";
 import type { Terminal } from "./terminal.js";
-import { VERSION } from "./version.js";
+import { onnxruntimeVersion, VERSION } from "./version.js";
 
 /** Differs from start to start, so that nodes which start together do not retry together. */
 const SEED_MAX = 2 ** 32;
@@ -53,10 +52,4 @@ async function start(config: DaemonConfig, log: Logger): Promise<Service<DaemonC
     refuse: () => daemon.refuse(),
     stop: () => daemon.stop(),
   };
-}
-
-/** Read from its manifest: only the inference child may load the library itself. */
-function onnxruntimeVersion(): string {
-  const require = createRequire(import.meta.url);
-  return (require("onnxruntime-node/package.json") as { version: string }).version;
 }

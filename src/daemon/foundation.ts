@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { extractPartition } from "../benchmark/index.js";
+import { extractPartition, readHostId } from "../benchmark/index.js";
 import type { DaemonConfig } from "../config/index.js";
 import type { Teardown } from "../core/index.js";
 import type { NodeState } from "../protocol/index.js";
@@ -43,7 +43,8 @@ export async function openFoundation(
         { log, clock },
       ),
   );
-  const self = describeSelf(config, desired.models, { id: newId(), version: versions.scissiond });
+  const hostId = await readHostId();
+  const self = describeSelf(config, desired.models, { id: newId(), versions, hostId });
   const context = new Context();
   context.recordNode(self);
   context.rememberLinks(store.state.links, clock.monotonicMs());

@@ -1,3 +1,4 @@
+import { describeEnvironment } from "../benchmark/index.js";
 import type { DaemonConfig } from "../config/index.js";
 import { restartSchedule } from "./benchmark-work.js";
 import { reloaded } from "./desired.js";
@@ -14,7 +15,8 @@ export async function reload(running: Running, next: DaemonConfig): Promise<void
   }
   metrics.configLoaded({ ok: true, at: clock.nowMs() });
   const models = running.desired.models.map(({ name, sha256 }) => ({ name, sha256 }));
-  running.self = { ...running.self, models };
+  const environment = describeEnvironment(running.desired.config.benchmark, running.versions);
+  running.self = { ...running.self, models, environment };
   running.context.recordNode(running.self);
   running.parts.telemetry?.setState(running.self);
   running.parts.publisher?.setClients(running.desired.config.listen.clients);

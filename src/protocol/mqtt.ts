@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { modelRefSchema, nameSchema, tierSchema } from "./names.js";
+import { environmentSchema } from "./profile.js";
 
 /** Retained state of a node, and its last will. `bootId` keeps an old will from killing a new session. */
 export const nodeStateSchema = z.strictObject({
@@ -13,6 +14,10 @@ export const nodeStateSchema = z.strictObject({
   memoryBytes: z.number().int().nonnegative(),
   emulatedSlowdown: z.number().positive(),
   models: z.array(modelRefSchema).max(1_000),
+  /** Equal for nodes of one machine, which are never measured at once; absent where it cannot be told. */
+  hostId: z.string().min(1).max(64).optional(),
+  /** What the node would be measured in now: a profile of another environment is stale. */
+  environment: environmentSchema.omit({ emulatedSlowdown: true }).optional(),
 });
 export type NodeState = z.infer<typeof nodeStateSchema>;
 

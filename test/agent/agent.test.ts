@@ -23,6 +23,7 @@ import { buildModel, floats, node, value } from "../support/onnx-builder.js";
 import { until } from "../support/poll.js";
 
 const deps = { log: silentLogger, clock: systemClock, random: seededRandom(5) };
+const versions = { node: "0.0.0", onnxruntime: "0.0.0" };
 const closers: (() => unknown)[] = [];
 let directory = "";
 beforeEach(async () => {
@@ -75,7 +76,12 @@ function agentOptions(brokerUrl: string, daemonUrl: string): AgentOptions {
 }
 
 async function start(options: AgentOptions): Promise<Agent> {
-  const agent = await startAgent(options, { ...deps, newId: () => "boot", version: "0.0.0" });
+  const agent = await startAgent(options, {
+    ...deps,
+    newId: () => "boot",
+    version: "0.0.0",
+    versions,
+  });
   closers.push(() => agent.stop());
   return agent;
 }
