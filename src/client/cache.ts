@@ -9,37 +9,28 @@ export interface PlanCache {
 }
 
 const PLANS_MAX = 10_000;
-const FILE_BYTES_MAX = 67_108_864;
-const cacheFileSchema = z.array(planDocumentSchema).max(PLANS_MAX);
+const cacheSchema = z.array(planDocumentSchema).max(PLANS_MAX);
 
-/**
- * A cache in a file, for Node: only its owner can read it, and it is replaced as a whole. A file that is
- * missing or damaged counts as empty. One subscriber per file.
- */
-export function filePlanCache(path: string): PlanCache {
+/** Plans from what a cache holds; none where it is damaged. */
+export function plansOf(text: string): readonly PlanDocument[] {
+  const plans = parseJson(text, cacheSchema);
+  return plans.ok ? plans.value : [];
+}
+
+/** What a browser's `localStorage` has. */
+export interface StorageLike {
+  getItem(key: string): string | null;
+  setItem(key: string, value: string): void;
+}
+
+/** A cache in a browser's `localStorage`, under `key`. One subscriber per key. */
+export function storagePlanCache(storage: StorageLike, key = "scissiond.plans"): PlanCache {
   return {
-    async load() {
-      // Imported when needed, so that browsers can load this module.
-      const { readFile, stat } = await import("node:fs/promises");
-      try {
-        if ((await stat(path)).size > FILE_BYTES_MAX) return [];
-        const plans = parseJson(await readFile(path, "utf8"), cacheFileSchema);
-        return plans.ok ? plans.value : [];
-      } catch {
-        return [];
-      }
-    },
-    async save(plans) {
-      const { open, rename } = await import("node:fs/promises");
-      const temporary = `${path}.part`;
-      const file = await open(temporary, "w", 0o600);
-      try {
-        await file.writeFile(JSON.stringify(plans));
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      await rename(temporary, path);
-    },
+    // Storage that a browser denies or that is full throws at once: here that is a rejection.
+    load: () =>
+      Promise.resolve()
+        .then(() => plansOf(storage.getItem(key) ?? "[]"))
+        .catch(() => []),
+    save: (plans) => Promise.resolve().then(() => storage.setItem(key, JSON.stringify(plans))),
   };
 }

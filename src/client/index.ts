@@ -1,13 +1,18 @@
-export { filePlanCache, type PlanCache } from "./cache.js";
-export { type ConnectionOptions, connectionOptionsSchema } from "./options.js";
-export type { RuntimeHooks } from "./preparations.js";
-export type { Change } from "./replica.js";
-export type { SocketFactory, SocketLike } from "./socket.js";
 export {
+  type Change,
+  type ConnectionOptions,
   type ConnectionState,
+  connectionOptionsSchema,
+  type PlanCache,
   type Report,
+  type RuntimeHooks,
+  type SocketFactory,
+  type SocketLike,
+  type StorageLike,
   type SubscribeOptions,
   type Subscription,
+  storagePlanCache,
   subscribe,
   type Update,
-} from "./subscribe.js";
+} from "./browser.js";
+export { filePlanCache } from "./file-cache.js";

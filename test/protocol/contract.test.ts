@@ -1,16 +1,31 @@
 import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { join } from "node:path";
+import { Ajv } from "ajv";
+import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, it } from "vitest";
 import {
   asyncApi,
   CLOSE_CODES,
   clientMessageSchema,
   MQTT_CHANNELS,
+  messageSchemaDocument,
   type PlanDocument,
   planDocumentSchema,
   serverMessageSchema,
 } from "../../src/protocol/index.js";
 import { formatTopic, type Topic } from "../../src/telemetry/topics.js";
+
+/** Foreign validators get the documents that are published, as JSON. */
+const schemas = new Ajv2020({ strict: false, validateFormats: false });
+schemas.addSchema(JSON.parse(JSON.stringify(messageSchemaDocument())) as object, "messages");
+
+/** What the published JSON Schema has against the message; empty where it has nothing. */
+function complaints(name: string, message: unknown): unknown[] {
+  const validate = schemas.getSchema(`messages#/$defs/${name}`);
+  if (validate === undefined) return [`no schema of ${name}`];
+  return validate(message) === true ? [] : (validate.errors ?? []);
+}
 
 const PROTOCOL = join(import.meta.dirname, "../../docs/protocol.md");
 const page = await readFile(PROTOCOL, "utf8");
@@ -26,6 +41,8 @@ describe("docs/protocol.md", () => {
 
   it("shows a plan that is one", () => {
     expect(planDocumentSchema.safeParse(plan).error).toBeUndefined();
+    expect(complaints("plan", plan)).toEqual([]);
+    expect(complaints("plan", { ...plan, revision: 0 })).not.toEqual([]);
   });
 
   it.each(lines)("%s", (line) => {
@@ -34,7 +51,10 @@ describe("docs/protocol.md", () => {
       .replace("PLAN8", JSON.stringify(plan))
       .replace("PLAN7", JSON.stringify({ ...plan, revision: 7 }));
     const schema = line.startsWith("→") ? clientMessageSchema : serverMessageSchema;
-    expect(schema.safeParse(JSON.parse(json)).error).toBeUndefined();
+    const message = JSON.parse(json) as { type: string };
+    expect(schema.safeParse(message).error).toBeUndefined();
+    expect(complaints(message.type, message)).toEqual([]);
+    expect(complaints(message.type, { ...message, surprise: 1 })).not.toEqual([]);
   });
 
   it("shows or names every message and every close code", () => {
@@ -65,6 +85,18 @@ describe("asyncapi.json", () => {
       );
       expect(target, reference).toBeDefined();
     }
+  });
+
+  it("is valid by the AsyncAPI initiative's own schema, which can say no", async () => {
+    const require = createRequire(import.meta.url);
+    const path = require.resolve("@asyncapi/specs/schemas/3.0.0.json");
+    // The schema brings the meta-schemas that it refers to.
+    const ajv = new Ajv({ strict: false, meta: false, validateFormats: false });
+    const validate = ajv.compile(JSON.parse(await readFile(path, "utf8")) as object);
+    expect([validate(document), validate.errors]).toEqual([true, null]);
+    const wrong = structuredClone(document) as { operations: { hearClient: { action: string } } };
+    wrong.operations.hearClient.action = "listen";
+    expect(validate(wrong)).toBe(false);
   });
 
   it("has the topics that daemon and agents use", () => {
