@@ -4,31 +4,67 @@ import { join } from "node:path";
 const TEMPORARY = ".tmp-";
 const OWNER_ONLY = 0o600;
 
+/** A file that is whole and safe on disk under a temporary name. */
+interface Staged {
+  temporary: string;
+  path: string;
+}
+
 /**
- * Replaces a file so that a crash or power cut at any moment leaves the old or the new content
- * whole, never a mixture: temporary file, fsync, rename, fsync of the directory. When it rejects,
- * the old content stands, or the new one if only the last fsync failed.
+ * Replaces files of one directory, each so that a crash or power cut at any moment leaves its old or
+ * its new content whole, never a mixture: temporary files, fsync of all, renames in the order given,
+ * fsync of the directory. When it rejects, a file has its old content, or its new one where it comes
+ * before the one that failed, or where only the last fsync failed.
  */
-export async function replaceFile(
-  path: { directory: string; name: string },
-  text: string,
-  id: string,
+export async function replaceFiles(
+  directory: string,
+  texts: ReadonlyMap<string, string>,
+  newId: () => string,
 ): Promise<void> {
-  const temporary = join(path.directory, `${path.name}${TEMPORARY}${id}`);
+  const staged = await stageFiles(directory, texts, newId);
   try {
-    const file = await open(temporary, "wx", OWNER_ONLY);
-    try {
-      await file.writeFile(text);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, join(path.directory, path.name));
+    for (const { temporary, path } of staged) await rename(temporary, path);
   } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined);
+    await discard(staged);
     throw error;
   }
-  await syncDirectory(path.directory);
+  await syncDirectory(directory);
+}
+
+/** Writes all of them side by side: the disk makes them safe together, which takes no longer than one. */
+async function stageFiles(
+  directory: string,
+  texts: ReadonlyMap<string, string>,
+  newId: () => string,
+): Promise<Staged[]> {
+  const staged = [...texts.keys()].map((name) => ({
+    temporary: join(directory, `${name}${TEMPORARY}${newId()}`),
+    path: join(directory, name),
+  }));
+  const bodies = [...texts.values()];
+  const written = await Promise.allSettled(
+    staged.map(({ temporary }, index) => writeSafely(temporary, bodies[index] ?? "")),
+  );
+  const failed = written.find((result) => result.status === "rejected");
+  if (failed !== undefined) {
+    await discard(staged);
+    throw failed.reason;
+  }
+  return staged;
+}
+
+async function writeSafely(path: string, text: string): Promise<void> {
+  const file = await open(path, "wx", OWNER_ONLY);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function discard(staged: readonly Staged[]): Promise<void> {
+  for (const { temporary } of staged) await rm(temporary, { force: true }).catch(() => undefined);
 }
 
 /** Makes renames in the directory survive a power cut. */

@@ -1,22 +1,25 @@
-import { createHash } from "node:crypto";
 import { z } from "zod";
 import { parseJson, parseValue } from "../protocol/index.js";
+import { checksum } from "./checksum.js";
+import { documentSchema, type StoredDocument } from "./document.js";
 import { type StoreState, storeStateSchema } from "./state.js";
 
 const FORMAT = "scissiond-state";
-const VERSION = 1;
+const VERSION = 2;
+/** It held profiles and decisions whole. */
+const VERSION_WITHOUT_PARTS = 1;
 
-/** A state with the number of its write: of two good copies the higher one counts. */
-export interface Numbered {
-  sequence: number;
-  state: StoreState;
-}
+/** What a state file holds, with the number of its write: of two good copies the higher one counts. */
+export type Numbered = { sequence: number } & (
+  | { kind: "document"; document: StoredDocument }
+  | { kind: "state"; state: StoreState }
+);
 
 const headerSchema = z.looseObject({ format: z.literal(FORMAT), version: z.number().int() });
 
 const envelopeSchema = z.strictObject({
   format: z.literal(FORMAT),
-  version: z.literal(VERSION),
+  version: z.union([z.literal(VERSION), z.literal(VERSION_WITHOUT_PARTS)]),
   sequence: z.number().int().positive(),
   sha256: z.string(),
   data: z.unknown(),
@@ -24,30 +27,37 @@ const envelopeSchema = z.strictObject({
 
 export type Unsealed = { ok: true; value: Numbered } | { ok: false; message: string };
 
-/** The text of a state file: the state under a header with its checksum. */
-export function seal({ sequence, state }: Numbered): string {
-  const sha256 = checksum(sequence, state);
-  return `${JSON.stringify({ format: FORMAT, version: VERSION, sequence, sha256, data: state })}\n`;
+/** The text of a state file: the document's text under a header with its checksum. */
+export function seal(sequence: number, text: string): string {
+  const sha256 = sealOf(sequence, text);
+  const header = JSON.stringify({ format: FORMAT, version: VERSION, sequence, sha256 });
+  return `${header.slice(0, -1)},"data":${text}}\n`;
 }
 
-/** The state in the text of a state file, or why it cannot be trusted. Never throws. */
+/** What is in the text of a state file, or why it cannot be trusted. Never throws. */
 export function unseal(text: string): Unsealed {
   const header = parseJson(text, headerSchema);
   if (!header.ok) return header;
-  if (header.value.version !== VERSION) {
-    const { version } = header.value;
+  const { version } = header.value;
+  if (version !== VERSION && version !== VERSION_WITHOUT_PARTS) {
     return { ok: false, message: `it has version ${version}; this scissiond reads ${VERSION}` };
   }
   const envelope = parseValue(header.value, envelopeSchema);
   if (!envelope.ok) return envelope;
   const { sequence, sha256, data } = envelope.value;
-  if (checksum(sequence, data) !== sha256) return { ok: false, message: "its checksum is wrong" };
-  const state = parseValue(data, storeStateSchema);
-  if (!state.ok) return state;
-  return { ok: true, value: { sequence, state: state.value } };
+  if (sealOf(sequence, JSON.stringify(data)) !== sha256) {
+    return { ok: false, message: "its checksum is wrong" };
+  }
+  if (version === VERSION_WITHOUT_PARTS) {
+    const state = parseValue(data, storeStateSchema);
+    return state.ok ? { ok: true, value: { sequence, kind: "state", state: state.value } } : state;
+  }
+  const document = parseValue(data, documentSchema);
+  if (!document.ok) return document;
+  return { ok: true, value: { sequence, kind: "document", document: document.value } };
 }
 
 /** JSON that was written by `JSON.stringify` comes out of parsing and writing it again unchanged. */
-function checksum(sequence: number, data: unknown): string {
-  return createHash("sha256").update(`${sequence}\n`).update(JSON.stringify(data)).digest("hex");
+function sealOf(sequence: number, text: string): string {
+  return checksum(`${sequence}\n`, text);
 }

@@ -11,7 +11,7 @@ import {
 import { z } from "zod";
 import type { StoreOptions } from "./options.js";
 
-const PIPELINES_MAX = 100_000;
+export const PIPELINES_MAX = 100_000;
 const BENCHMARKS_MAX = 100_000;
 const LINKS_MAX = 10_000;
 const unixMs = z.number().int().nonnegative();

@@ -1,18 +1,12 @@
 import { mkdir } from "node:fs/promises";
 import { Low } from "lowdb";
 import { AppError, type Clock, errorMessage, type Logger } from "../core/index.js";
-import { parseValue } from "../protocol/index.js";
 import { removeTemporaryFiles } from "./atomic-file.js";
 import { STATE_FILES_PREFIX, StateFiles } from "./files.js";
 import { acquireLock } from "./lock.js";
 import type { StoreOptions } from "./options.js";
-import {
-  emptyState,
-  type StoreState,
-  storeStateSchema,
-  unsoundChange,
-  withinLimits,
-} from "./state.js";
+import { Soundness } from "./soundness.js";
+import { emptyState, type StoreState, withinLimits } from "./state.js";
 
 const UPDATES_WAITING_MAX = 1_000;
 const OWNER_ONLY = 0o700;
@@ -84,12 +78,20 @@ function createStore(
 ): Store {
   const { database, notice, release } = opened;
   let state = database.data;
+  const soundness = new Soundness(state);
   let queue = Promise.resolve();
   let waiting = 0;
   let stopping: Promise<void> | undefined;
 
   const apply = async (change: (state: StoreState) => StoreState): Promise<void> => {
-    const next = checkedChange(state, withinLimits(change(state), options));
+    const checked = soundness.check(state, withinLimits(change(state), options));
+    if (!checked.ok) {
+      throw new AppError(
+        "INTERNAL",
+        `an unsound change of the state was refused: ${checked.message}`,
+      );
+    }
+    const next = checked.value;
     // Low writes what it holds; readers see `state`, which follows only when the write succeeded.
     database.data = next;
     try {
@@ -125,14 +127,4 @@ function createStore(
       return stopping;
     },
   };
-}
-
-/** Refuses what a later start could not read, or what would let a revision be used twice. */
-function checkedChange(before: StoreState, after: StoreState): StoreState {
-  const parsed = parseValue(after, storeStateSchema);
-  const fault = parsed.ok ? unsoundChange(before, parsed.value) : parsed.message;
-  if (!parsed.ok || fault !== undefined) {
-    throw new AppError("INTERNAL", `an unsound change of the state was refused: ${fault ?? ""}`);
-  }
-  return parsed.value;
 }

@@ -67,15 +67,15 @@ describe("kill -9 while the store writes", () => {
       if (before.epoch !== "") expect(report.epoch, told).toBe(before.epoch);
       before = report;
     }
-    expect(
-      (await readdir(directory)).filter((name) => /tmp|corrupt/.test(name)).length,
-    ).toBeLessThan(2);
+    // The last writer leaves at most one temporary file of each copy.
+    const left = (await readdir(directory)).filter((name) => /tmp|corrupt/.test(name));
+    expect(left.length).toBeLessThanOrEqual(2);
   }, 120_000);
 
-  /** Two updates make four renames and eight fsyncs, of files and of the directory. */
+  /** Two updates make four renames and six fsyncs, of files and of the directory. */
   const moments = [
     ...[1, 2, 3, 4].map((count) => ["rename", count] as const),
-    ...[1, 2, 3, 4, 5, 6, 7, 8].map((count) => ["fsync", count] as const),
+    ...[1, 2, 3, 4, 5, 6].map((count) => ["fsync", count] as const),
   ];
   it.skipIf(!hasStrace).each(moments)(
     "at its %s number %i leaves the old state or the new one",

@@ -228,11 +228,11 @@ describe("a damaged state file", () => {
 
   it("of a newer scissiond is set aside, never overwritten", async () => {
     await written(7);
-    const newer = '{"format":"scissiond-state","version":2,"data":{}}';
+    const newer = '{"format":"scissiond-state","version":3,"data":{}}';
     await writeFile(path("state.json"), newer);
     await writeFile(path("state.json.bak"), newer);
     const store = await open();
-    expect(store.notice).toContain("version 2");
+    expect(store.notice).toContain("version 3");
     expect(await readFile(path(`state.json.corrupt-${clock.nowMs()}`), "utf8")).toBe(newer);
   });
 

@@ -1,0 +1,61 @@
+import { type Parsed, parseValue } from "../protocol/index.js";
+import { PIPELINES_MAX, type StoreState, storeStateSchema, unsoundChange } from "./state.js";
+
+/**
+ * Refuses states that a later start could not read, or that would let a revision be used twice.
+ * Records are never changed, only replaced, so each is looked at once, however many states it is in.
+ */
+export class Soundness {
+  readonly #sound = new WeakSet<object>();
+
+  constructor(state: StoreState) {
+    this.#note(state);
+  }
+
+  /** The change as it may be kept, or what is wrong with it. */
+  check(before: StoreState, after: StoreState): Parsed<StoreState> {
+    // Lists keep their order, with what is known already left out and put back.
+    const fresh = this.#withoutKnown(after);
+    const parsed = parseValue(fresh, storeStateSchema);
+    if (!parsed.ok) return parsed;
+    if (after.pipelines.length > PIPELINES_MAX) return { ok: false, message: "too many pipelines" };
+    const value = this.#putBack(after, parsed.value);
+    const message = unsoundChange(before, value);
+    if (message !== undefined) return { ok: false, message };
+    this.#note(value);
+    return { ok: true, value };
+  }
+
+  #withoutKnown(state: StoreState): StoreState {
+    return mapLists(state, (list) => list.filter((record) => !this.#sound.has(record)));
+  }
+
+  #putBack(after: StoreState, parsed: StoreState): StoreState {
+    const queues = new Map(listsOf(parsed).map(([key, list]) => [key, list.values()]));
+    return mapLists(after, (list, key) =>
+      list.map((record) => {
+        if (this.#sound.has(record)) return record;
+        return queues.get(key)?.next().value ?? record;
+      }),
+    );
+  }
+
+  #note(state: StoreState): void {
+    for (const [, list] of listsOf(state)) for (const record of list) this.#sound.add(record);
+  }
+}
+
+function listsOf(state: StoreState): [string, readonly object[]][] {
+  return Object.entries(state).flatMap(([key, value]): [string, readonly object[]][] =>
+    Array.isArray(value) ? [[key, value]] : [],
+  );
+}
+
+/** The same state with other lists of the same kinds. */
+function mapLists(
+  state: StoreState,
+  map: (list: readonly object[], key: string) => readonly object[],
+): StoreState {
+  const mapped = listsOf(state).map(([key, list]) => [key, map(list, key)]);
+  return { ...state, ...Object.fromEntries(mapped) };
+}
