@@ -85,7 +85,8 @@ export class DocumentWriter {
     skip: number;
     recent: readonly Decision[];
   } {
-    let { kept, skip } = partsWithin(this.#decisionParts, decisions);
+    const { kept: before, skip } = partsWithin(this.#decisionParts, decisions);
+    let kept = before;
     let used = kept.reduce((sum, part) => sum + part.decisions.length, -skip);
     while (decisions.length - used >= 2 * DECISIONS_PER_PART) {
       const some = decisions.slice(used, used + DECISIONS_PER_PART);

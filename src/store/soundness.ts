@@ -56,6 +56,6 @@ function mapLists(
   state: StoreState,
   map: (list: readonly object[], key: string) => readonly object[],
 ): StoreState {
-  const mapped = listsOf(state).map(([key, list]) => [key, map(list, key)]);
-  return { ...state, ...Object.fromEntries(mapped) };
+  const mapped = listsOf(state).map(([key, list]) => [key, map(list, key)] as const);
+  return { ...state, ...(Object.fromEntries(mapped) as Partial<StoreState>) };
 }

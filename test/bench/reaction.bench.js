@@ -1,0 +1,214 @@
+// From a telemetry sample that crosses a threshold to the first frame with the new revision at a
+// subscriber: the whole daemon in a process of its own, Mosquitto, a state directory on the disk that
+// already holds hundreds of profiles. Each sample makes the other one of two known plans the better one.
+// Target: p99 at most 10 ms.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { connectAsync } from "mqtt";
+import { WebSocket } from "ws";
+import { stringify } from "yaml";
+import { seededRandom, silentLogger, systemClock } from "../../dist/core/index.js";
+import { connectTelemetry, mqttOptionsSchema } from "../../dist/telemetry/index.js";
+import { buildModel } from "../../dist/zoo/index.js";
+import { freePort, startMosquitto } from "./mosquitto.js";
+import { median, quantile, rounded } from "./quantiles.js";
+
+const TARGET_MS = 10;
+const SAMPLES = Number(process.env.SAMPLES ?? 300);
+const WARMUPS = 30;
+/** Longer than the samples before are remembered, so that one sample decides. */
+const PAUSE_MS = 250;
+const FRAME_TIMEOUT_MS = 5_000;
+const OTHER_PROFILES = 300;
+const OTHER_BLOCKS = 100;
+const SITE = "bench";
+const cli = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+
+const broker = await startMosquitto();
+const directory = mkdtempSync(join(tmpdir(), "scissiond-bench-reaction-"));
+const daemon = await startDaemon();
+const device = await startDevice();
+const frames = await subscribe(daemon.url);
+try {
+  await device.publishOtherProfiles();
+  const delaysMs = [];
+  // The first plans need their sub-models, which takes longer than any reaction.
+  let rateMbps = 1_000;
+  await until(
+    () => frames.revision > 0,
+    "a first plan",
+    () => device.report(rateMbps),
+  );
+  for (let sample = -WARMUPS; sample < SAMPLES; sample += 1) {
+    await sleep(PAUSE_MS);
+    rateMbps = rateMbps === 1_000 ? 0.01 : 1_000;
+    const before = frames.revision;
+    const sentMs = performance.now();
+    device.report(rateMbps);
+    await until(() => frames.revision > before, `a plan after sample ${sample}`);
+    if (sample >= 0) delaysMs.push(frames.arrivedMs - sentMs);
+  }
+  const p99Ms = quantile(delaysMs, 0.99);
+  console.log(
+    JSON.stringify({
+      name: "reaction",
+      samples: delaysMs.length,
+      storedProfiles: OTHER_PROFILES,
+      p50Ms: rounded(median(delaysMs)),
+      p90Ms: rounded(quantile(delaysMs, 0.9)),
+      p99Ms: rounded(p99Ms),
+      maxMs: rounded(Math.max(...delaysMs)),
+      targetMs: TARGET_MS,
+    }),
+  );
+  process.exitCode = p99Ms <= TARGET_MS ? 0 : 1;
+} finally {
+  frames.close();
+  await device.stop();
+  await daemon.stop();
+  await broker.stop();
+  rmSync(directory, { recursive: true, force: true });
+}
+
+async function startDaemon() {
+  const port = await freePort();
+  writeFileSync(join(directory, "model.onnx"), buildModel("mobilenet", { seed: 1, light: true }));
+  const settings = {
+    site: SITE,
+    node: { name: "edge-1" },
+    stateDirectory: "state",
+    listen: { port },
+    mqtt: { url: broker.url },
+    probeServer: { enabled: false },
+    models: [{ name: "net", path: "model.onnx" }],
+    pipelines: [{ name: "vision", model: "net", devices: ["cam-1"] }],
+    // Reacts to one sample: no hold, no pause, no proof asked for.
+    thresholds: {
+      smoothingHalfLifeSeconds: 0.03,
+      holdSeconds: 0,
+      cooldownSeconds: 0,
+      switchCostPercent: 0,
+      regretPercent: 0,
+      staleSeconds: 3_600,
+    },
+    benchmark: { warmups: 1, repeats: 5 },
+  };
+  writeFileSync(join(directory, "scissiond.yaml"), stringify(settings));
+  const profiling =
+    process.env.CPU_PROF === undefined
+      ? []
+      : ["--cpu-prof", "--cpu-prof-dir", process.env.CPU_PROF];
+  const child = spawn(
+    process.execPath,
+    [...profiling, cli, "run", "--config", join(directory, "scissiond.yaml")],
+    { stdio: ["ignore", "ignore", "inherit"] },
+  );
+  const url = `http://127.0.0.1:${port}`;
+  await until(async () => (await fetch(`${url}/healthz`).catch(() => undefined))?.ok, "the daemon");
+  return {
+    url,
+    async stop() {
+      child.kill("SIGTERM");
+      await once(child, "exit");
+    },
+  };
+}
+
+/** A device that is ten times as slow as the edge, whose one link the benchmark sets. */
+async function startDevice() {
+  let edgeProfile;
+  const state = {
+    node: "cam-1",
+    status: "online",
+    bootId: "bench-boot",
+    tier: "device",
+    hardwareClass: "bench-device",
+    version: "bench",
+    logicalCores: 1,
+    memoryBytes: 1,
+    emulatedSlowdown: 1,
+    models: [],
+  };
+  const benchmark = async () => {
+    await until(() => edgeProfile !== undefined, "the daemon's own profile");
+    telemetry.publishProfile(profileOf("cam-1", "device", 10));
+    return { measuredAt: Date.now() };
+  };
+  const profileOf = (name, tier, factor) => ({
+    ...edgeProfile,
+    node: { name, tier, hardwareClass: `class-of-${name}` },
+    wholeMs: edgeProfile.wholeMs * factor,
+    blocks: edgeProfile.blocks.map((block) => ({ ...block, medianMs: block.medianMs * factor })),
+  });
+  const telemetry = await connectTelemetry(
+    mqttOptionsSchema.parse({ url: broker.url }),
+    { site: SITE, state, role: "agent" },
+    {
+      log: silentLogger,
+      clock: systemClock,
+      random: seededRandom(1),
+      handlers: {
+        commands: new Map([["benchmark", benchmark]]),
+        onProfile: (profile) => {
+          if (profile.node.name === "edge-1") edgeProfile = profile;
+        },
+      },
+    },
+  );
+  return {
+    report(bandwidthMbps) {
+      telemetry.publishLink("cam-1", "edge-1", { rttMs: 1, bandwidthMbps });
+    },
+    async publishOtherProfiles() {
+      await until(() => edgeProfile !== undefined, "the daemon's own profile");
+      telemetry.publishLink("edge-1", "cam-1", { rttMs: 1, bandwidthMbps: 1_000 });
+      const blocks = Array.from({ length: OTHER_BLOCKS }, (_, index) => ({
+        ...edgeProfile.blocks[0],
+        index,
+        firstLayer: index,
+        lastLayer: index,
+      }));
+      const client = await connectAsync(broker.url);
+      for (let node = 0; node < OTHER_PROFILES; node += 1) {
+        const profile = { ...profileOf(`other-${node}`, "cloud", 1), blocks };
+        const topic = `scission/v1/${SITE}/nodes/other-${node}/profiles/${profile.model.sha256}`;
+        await client.publishAsync(topic, JSON.stringify(profile), { qos: 1 });
+      }
+      await client.endAsync();
+    },
+    stop: () => telemetry.stop(),
+  };
+}
+
+/** An observer; the newest revision it was told, and when that came. */
+async function subscribe(url) {
+  const socket = new WebSocket(`${url.replace("http", "ws")}/api/v1/updates`, [
+    "scission.updates.v1",
+  ]);
+  const frames = { revision: 0, arrivedMs: 0, close: () => socket.close() };
+  socket.on("message", (data) => {
+    const arrivedMs = performance.now();
+    const message = JSON.parse(data);
+    const plan = message.type === "snapshot" ? message.plans[0] : message.plan;
+    if (plan === undefined || plan.revision <= frames.revision) return;
+    frames.revision = plan.revision;
+    frames.arrivedMs = arrivedMs;
+  });
+  await once(socket, "open");
+  socket.send(JSON.stringify({ type: "subscribe", role: "observer" }));
+  return frames;
+}
+
+async function until(isSo, what, meanwhile = () => undefined) {
+  const deadlineMs = performance.now() + (what.startsWith("a plan") ? FRAME_TIMEOUT_MS : 120_000);
+  while (!(await isSo())) {
+    if (performance.now() > deadlineMs) throw new Error(`${what} did not come`);
+    meanwhile();
+    await sleep(what.startsWith("a plan") ? 1 : PAUSE_MS);
+  }
+}
