@@ -8,6 +8,7 @@ import { overridesOf } from "./overrides.js";
 const DEVICES_MAX = 1_000;
 const NAME_LENGTH_MAX = 63;
 const HASH_DIGITS = 8;
+const REQUESTS_PER_SECOND_MAX = 100_000;
 
 const selectorSchema = z
   .strictObject({
@@ -39,6 +40,14 @@ export const pipelineSchema = z.strictObject({
     .prefault({})
     .describe("What a plan must respect. Without any, the fastest plan wins."),
   costModel: costModelSchema.prefault({}).describe("How the time of a hop is predicted."),
+  requestsPerSecond: z
+    .number()
+    .positive()
+    .max(REQUESTS_PER_SECOND_MAX)
+    .default(1)
+    .describe(
+      "Requests that each device sends. By it plans of other pipelines keep off nodes that this one keeps busy.",
+    ),
   thresholds: overridesOf<DriftOptions>(driftOptionsSchema).describe(
     "Thresholds of this pipeline that differ from the ones under thresholds.",
   ),

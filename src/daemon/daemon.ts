@@ -6,6 +6,7 @@ import { Bars } from "./bars.js";
 import { startMeasuring } from "./benchmark-work.js";
 import { openFoundation } from "./foundation.js";
 import { startHearing } from "./hear.js";
+import { Loads } from "./loads.js";
 import { startPlanning } from "./plan.js";
 import { startRecording } from "./record.js";
 import { reload } from "./reload.js";
@@ -46,6 +47,7 @@ export async function startDaemon(config: DaemonConfig, deps: DaemonDeps): Promi
         onnxruntimeVersion: deps.versions.onnxruntime,
       }),
       bars: new Bars(),
+      loads: new Loads(),
       parts: {},
       startedMs: deps.clock.monotonicMs(),
       storeProblem: undefined,

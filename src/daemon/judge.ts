@@ -15,11 +15,14 @@ import type { Decision, PlanDocument, Trigger } from "../protocol/index.js";
 import { type StoreState, withDecision } from "../store/index.js";
 import { type Bar, type Bars, barTriggers, rolloutTrigger } from "./bars.js";
 import type { Context } from "./context.js";
+import { type Loads, underLoad } from "./loads.js";
 import { type Pipeline, type Situation, situationOf } from "./problem.js";
 import { isSamePlan, pricedNow, type Prospects, prospectsOf } from "./prospects.js";
 import type { PlanRollouts } from "./rollout.js";
 import { changesOf, look, startWatch, type Watch } from "./watch.js";
 
+/** What changes all the time by itself. */
+const FLUCTUATING: ReadonlySet<Trigger["kind"]> = new Set(["link", "load"]);
 /** A plan that stays is told of at most this often: links change all the time. */
 const DECLINED_PAUSE_MS = 5_000;
 const ABORT_PAUSE_MS = 5_000;
@@ -35,6 +38,8 @@ export interface JudgeDeps {
   draft: (pipeline: Pipeline, plan: RankedPlan) => Promise<PlanDraft>;
   rollouts: PlanRollouts;
   bars: Bars;
+  /** How busy nodes are. */
+  loads: Loads;
   /** When plans of any pipeline came into force. */
   publications: { all: Publications };
   /** Called after the store holds the new state. */
@@ -86,11 +91,16 @@ export async function judge(
   if (pipeline.isPaused === true || deps.rollouts.isUnderWay(pipeline.name)) return;
   const inForce = planInForce(pipeline, deps);
   const bars = deps.bars.of(pipeline.model.sha256, inForce, deps.clock.monotonicMs());
-  const situation = situationOf(pipeline, deps.context);
-  if ("missing" in situation) {
-    track.problem = `pipeline ${pipeline.name}: ${situation.missing}`;
+  const idle = situationOf(pipeline, deps.context);
+  if ("missing" in idle) {
+    track.problem = `pipeline ${pipeline.name}: ${idle.missing}`;
     return;
   }
+  if (inForce !== null) deps.loads.assign(pipeline, inForce, idle.problem);
+  const situation = underLoad(idle, pipeline, {
+    loads: deps.loads,
+    nowMs: deps.clock.monotonicMs(),
+  });
   const triggers = triggersOf({ pipeline, situation, inForce, bars, track }, deps);
   if (
     isSettling &&
@@ -147,7 +157,7 @@ async function settle(now: Case, track: Track, deps: JudgeDeps): Promise<void> {
       current: current?.outlook ?? null,
       best: best?.outlook ?? null,
       isSame: current !== null && best !== null && isSamePlan(current.plan, best.plan),
-      isLasting: triggers.some(({ kind }) => kind !== "link" && kind !== "stale"),
+      isLasting: triggers.some(({ kind }) => !FLUCTUATING.has(kind) && kind !== "stale"),
       isQuiet: isQuiet(pipeline.thresholds.quietHours, deps.clock.nowMs()),
       allPublications: deps.publications.all,
     },
@@ -188,8 +198,8 @@ function isNews(
 ): boolean {
   if (triggers.length === 0) return false;
   if (isPassing(verdict) && track.declined === reasonOf(verdict)) return false;
-  const isLinkAlone = triggers.every(({ kind }) => kind === "link");
-  return !isLinkAlone || nowMs - track.declinedAtMs >= DECLINED_PAUSE_MS;
+  const isFluctuation = triggers.every(({ kind }) => FLUCTUATING.has(kind));
+  return !isFluctuation || nowMs - track.declinedAtMs >= DECLINED_PAUSE_MS;
 }
 
 function reasonOf(verdict: Verdict): string {
@@ -218,6 +228,8 @@ async function publish(
   const revision = nextRevisionOf(now.pipeline, deps);
   const decision = { ...decisionOf(now, { verdict, prospects }, deps), revision };
   track.isAborted = false;
+  // Pipelines that are judged after this one find the nodes as busy as it will make them.
+  deps.loads.assign(now.pipeline, { revision, partitions: best.partitions }, now.situation.idle);
   await deps.rollouts.publish({
     plan: {
       ...draft,

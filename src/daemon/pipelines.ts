@@ -29,6 +29,7 @@ export function matchPipelines(
       constraints: config.constraints,
       costModel: config.costModel,
       thresholds: config.thresholds,
+      requestsPerSecond: config.requestsPerSecond,
     }));
   });
 }

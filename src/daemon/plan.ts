@@ -33,7 +33,7 @@ async function pruneArtifacts({ store, artifacts, log }: Running): Promise<void>
 
 /** Starts the one loop that plans and publishes. */
 export function startPlanning(running: Running): void {
-  const { parts, context, store, artifacts, bars, clock } = running;
+  const { parts, context, store, artifacts, bars, loads, clock } = running;
   const log = running.log.child({ component: "reconcile" });
   const onPublished = (pipeline: string): void => {
     const plan = planOf(running, pipeline);
@@ -83,6 +83,7 @@ export function startPlanning(running: Running): void {
       }),
       rollouts,
       bars,
+      loads,
       publications: { all: [] },
       onPublished,
       onDecision,

@@ -11,6 +11,8 @@ export interface Pipeline {
   constraints: Constraints;
   costModel: { rttFactor: number; returnResult: boolean };
   thresholds: DriftOptions;
+  /** Of its device. */
+  requestsPerSecond: number;
   /** An operator wants the plan in force to stay. */
   isPaused?: boolean;
 }
@@ -20,6 +22,10 @@ export interface Situation {
   problem: PlanningProblem;
   nodes: readonly Candidate[];
   links: readonly LinkView[];
+  /** The problem with every node idle. */
+  idle: PlanningProblem;
+  /** By node, how many times as long as when idle it takes: the times of `problem` have it. */
+  loadFactors: ReadonlyMap<string, number>;
 }
 
 interface Candidate {
@@ -46,24 +52,21 @@ export function situationOf(pipeline: Pipeline, context: Context): Situation | {
   const names = new Set([pipeline.source, ...candidates.map(({ state }) => state.node)]);
   const links = context.links().filter((link) => names.has(link.from) && names.has(link.to));
   const ends = commonBlockEnds(candidates.map(({ profile }) => profile));
-  return {
-    nodes: candidates,
-    links,
-    problem: {
-      blocks: blocksOf(first.profile, ends),
-      inputBytes: first.profile.inputBytes,
-      nodes: candidates.map(({ state, profile }) => ({
-        name: state.node,
-        tier: state.tier,
-        blockMs: blockMsOf(profile, ends),
-      })),
-      links: links.flatMap(usableLink),
-      sources: [pipeline.source],
-      costModel: pipeline.costModel,
-      constraints: pipeline.constraints,
-      topK: 1,
-    },
+  const problem: PlanningProblem = {
+    blocks: blocksOf(first.profile, ends),
+    inputBytes: first.profile.inputBytes,
+    nodes: candidates.map(({ state, profile }) => ({
+      name: state.node,
+      tier: state.tier,
+      blockMs: blockMsOf(profile, ends),
+    })),
+    links: links.flatMap(usableLink),
+    sources: [pipeline.source],
+    costModel: pipeline.costModel,
+    constraints: pipeline.constraints,
+    topK: 1,
   };
+  return { problem, idle: problem, loadFactors: new Map(), nodes: candidates, links };
 }
 
 /**

@@ -1,7 +1,7 @@
 import { errorMessage } from "../core/index.js";
 import { withPipeline } from "../store/index.js";
 import { type JudgeDeps, judge, newTrack, type Track } from "./judge.js";
-import type { Pipeline } from "./problem.js";
+import { type Pipeline, situationOf } from "./problem.js";
 
 export interface ReconcileOptions {
   /** The loop looks at everything again after this long, so that a lost event heals. */
@@ -56,6 +56,7 @@ export function startReconciler(options: ReconcileOptions, deps: ReconcileDeps):
   const pass = async (): Promise<void> => {
     const pipelines = deps.pipelines();
     await withdrawMissing(pipelines, deps);
+    assignPlansInForce(pipelines, deps);
     const isSettling = deps.clock.monotonicMs() - startedAtMs < options.restartGraceMs;
     for (const pipeline of pipelines) {
       if (stop.signal.aborted) return;
@@ -104,6 +105,19 @@ export function startReconciler(options: ReconcileOptions, deps: ReconcileDeps):
       return running;
     },
   };
+}
+
+/** Nodes are as busy as the plans in force make them, also those of pipelines that are judged later. */
+function assignPlansInForce(pipelines: readonly Pipeline[], deps: ReconcileDeps): void {
+  const { loads, rollouts, store, context } = deps;
+  loads.keepOnly(new Set(pipelines.map(({ name }) => name)));
+  for (const pipeline of pipelines) {
+    const plan = store.state.pipelines.find(({ name }) => name === pipeline.name)?.plan ?? null;
+    if (plan === null || rollouts.isUnderWay(pipeline.name)) continue;
+    if (loads.revisionOf(pipeline.name) === plan.revision) continue;
+    const situation = situationOf(pipeline, context);
+    if (!("missing" in situation)) loads.assign(pipeline, plan, situation.idle);
+  }
 }
 
 /** A pipeline that is configured no longer loses its plan, never its revision. */

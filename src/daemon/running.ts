@@ -10,6 +10,7 @@ import type { Benchmarks } from "./benchmarks.js";
 import type { DaemonDeps } from "./deps.js";
 import { controlled } from "./controlled.js";
 import type { Foundation } from "./foundation.js";
+import type { Loads } from "./loads.js";
 import { isUnchanged } from "./models.js";
 import { type KnownDevices, matchPipelines, waitingPipelines } from "./pipelines.js";
 import type { Pipeline } from "./problem.js";
@@ -36,6 +37,8 @@ export interface Running extends Foundation, DaemonDeps {
   metrics: Metrics;
   /** What runtimes could not take up. */
   bars: Bars;
+  /** How busy nodes are, by plans and by their runtimes' reports. */
+  loads: Loads;
   parts: Parts;
   teardown: Teardown;
   /** Monotonic. */

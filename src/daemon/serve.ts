@@ -2,6 +2,7 @@ import { type Publisher, type Rejection, startPublisher } from "../publisher/ind
 import { control } from "./control.js";
 import { refreshGauges } from "./gauges.js";
 import { isUnchanged } from "./models.js";
+import { takeReport } from "./reports.js";
 import { currentStatus, offerPlans, planOf, problemsOf, type Running, wake } from "./running.js";
 
 /** Opens the HTTP port and offers the plans of the last run, before any benchmark. */
@@ -34,6 +35,7 @@ export async function servePlans(running: Running): Promise<Publisher> {
       },
     },
     onReject: (rejection) => takeRejection(running, rejection),
+    onReport: (node, report) => takeReport(running, node, report),
     onRuntime: (node) => {
       running.bars.runtimeSubscribed(node);
       wake(running);

@@ -14,7 +14,7 @@ const CHANGES_TOLD_MAX = 2;
 /** A number that drift is judged by. */
 interface Metric {
   id: string;
-  kind: "link" | "compute";
+  kind: "link" | "compute" | "load";
   subject: string;
   value: number;
   limits: DeviationLimits;
@@ -133,7 +133,17 @@ function metricsOf(situation: Situation, options: DriftOptions): Metric[] {
       unit: "Mbps",
     });
   }
-  for (const node of situation.problem.nodes) {
+  for (const node of situation.idle.nodes) {
+    const factor = situation.loadFactors.get(node.name) ?? 1;
+    metrics.push({
+      id: `load of ${node.name}`,
+      kind: "load",
+      subject: `load of ${node.name}`,
+      value: factor,
+      limits: { ...link, changePercent: options.computeChangePercent, changeAbsolute: 0 },
+      shown: (value) => value,
+      unit: "times its idle time",
+    });
     metrics.push({
       id: `compute ${node.name}`,
       kind: "compute",

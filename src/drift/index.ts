@@ -31,3 +31,15 @@ export {
 } from "./policy.js";
 export { type Story, tell, tellTrigger } from "./words.js";
 export { type LinkHistory, type LinkSample, momentsOf, withSample } from "./history.js";
+export {
+  LOAD_FACTOR_MAX,
+  LOAD_HALF_LIFE_MS,
+  loadAt,
+  type NodeLoad,
+  observeLoad,
+  relieved,
+  slowdownAt,
+  type StageLoad,
+  unexplainedBy,
+} from "./load.js";
+export { passiveMbps } from "./passive.js";

@@ -55,6 +55,7 @@ export const triggerSchema = z.strictObject({
     "initial",
     "link",
     "compute",
+    "load",
     "presence",
     "stale",
     "configuration",

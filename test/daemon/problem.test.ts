@@ -59,6 +59,7 @@ describe("the planning problem of a pipeline", () => {
         constraints: constraintsSchema.parse({ rawInputStaysOn: "device" }),
         costModel: { rttFactor: 1, returnResult: false },
         thresholds: driftOptionsSchema.parse({}),
+        requestsPerSecond: 1,
       },
       context,
     );

@@ -1,0 +1,46 @@
+import { passiveMbps } from "../drift/index.js";
+import type { ReportMessage } from "../protocol/index.js";
+import { idleMsOf, type MeasuredStage } from "./loads.js";
+import { situationOf } from "./problem.js";
+import { pipelinesOf, planOf, type Running, wake } from "./running.js";
+
+const MS_PER_SECOND = 1_000;
+
+/** Takes what the runtime of `node` measured into the context: the load of its node, and its links. */
+export function takeReport(running: Running, node: string, report: ReportMessage): void {
+  const nowMs = running.clock.monotonicMs();
+  const stages = measuredStages(running, node, report);
+  running.loads.report(stages, { node, isBusy: report.busy, nowMs });
+  takeTransfers(running, report, nowMs);
+  wake(running);
+}
+
+/** Only of the plan in force: what older ones predicted is not known any more. */
+function measuredStages(running: Running, node: string, report: ReportMessage): MeasuredStage[] {
+  const plan = planOf(running, report.pipeline);
+  const pipeline = pipelinesOf(running).find(({ name }) => name === report.pipeline);
+  if (plan?.revision !== report.revision || pipeline === undefined) return [];
+  if (plan.model.sha256 !== pipeline.model.sha256) return [];
+  const situation = situationOf(pipeline, running.context);
+  if ("missing" in situation) return [];
+  return report.stages.flatMap((stage) => {
+    const partition = plan.partitions.find((each) => each.node === stage.node);
+    if (partition === undefined || stage.node !== node) return [];
+    const predictedMs = idleMsOf(situation.idle, partition);
+    return [{ pipeline: pipeline.name, node, computeMs: stage.computeMs, predictedMs }];
+  });
+}
+
+/** Real tensors tell a link's rate where they are large enough; its round trip must be known. */
+function takeTransfers(running: Running, report: ReportMessage, nowMs: number): void {
+  const { context, parts, clock, desired } = running;
+  const halfLifeMs = desired.config.thresholds.smoothingHalfLifeSeconds * MS_PER_SECOND;
+  for (const { from, to, bytes, transferMs } of report.transfers) {
+    const link = context.links().find((known) => known.from === from && known.to === to);
+    if (link === undefined || link.rttMs === null) continue;
+    const bandwidthMbps = passiveMbps({ bytes, transferMs }, link.rttMs);
+    if (bandwidthMbps === undefined) continue;
+    context.recordLink({ from, to }, { bandwidthMbps }, { nowMs, halfLifeMs });
+    parts.recorder?.write({ kind: "link", from, to, bandwidthMbps, at: clock.nowMs() });
+  }
+}
