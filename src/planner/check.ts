@@ -1,5 +1,5 @@
 import { AppError } from "../core/index.js";
-import type { PlanningProblem } from "./problem.js";
+import type { PlanningNode, PlanningProblem } from "./problem.js";
 
 /**
  * Refuses what no plan can be made of: times that are missing, negative or not finite, names and links
@@ -23,6 +23,7 @@ export function checkProblem(problem: PlanningProblem): void {
       );
     }
   }
+  for (const node of problem.nodes) checkMeasured(node);
   const pairs = new Set<string>();
   for (const link of problem.links) {
     const name = `${link.from} → ${link.to}`;
@@ -32,6 +33,16 @@ export function checkProblem(problem: PlanningProblem): void {
     if (!isQuantity(link.bandwidthMbps) || link.bandwidthMbps === 0) {
       throw invalidLinks(`link ${name}: bandwidthMbps is ${link.bandwidthMbps}, not positive`);
     }
+  }
+}
+
+function checkMeasured({ name, measured = [] }: PlanningNode): void {
+  const seen = new Set<string>();
+  for (const { firstLayer, lastLayer, ms } of measured) {
+    const range = `layers ${firstLayer}–${lastLayer}`;
+    if (seen.has(range)) throw invalidProfile(`node ${name}: ${range} were measured twice`);
+    seen.add(range);
+    if (!isQuantity(ms)) throw invalidProfile(`node ${name}: the time of ${range} is ${ms} ms`);
   }
 }
 

@@ -11,6 +11,7 @@ export {
 } from "./options.js";
 export type {
   Assignment,
+  MeasuredRange,
   PlannedHop,
   PlannedPartition,
   PlanningBlock,

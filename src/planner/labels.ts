@@ -1,4 +1,4 @@
-import { type Field, isOpen } from "./field.js";
+import { type Field, isOpen, waysOn } from "./field.js";
 import type { Budget, Gauge, Step } from "./gauges.js";
 import type { Arc, Stop } from "./routes.js";
 import { sumsToGo } from "./to-go.js";
@@ -59,7 +59,7 @@ export function continuations(space: Space, label: Label): Label[] {
   const labels: Label[] = [];
   const stay = step(space, label, undefined);
   if (stay !== undefined) labels.push(stay);
-  for (const arc of label.stop.next) {
+  for (const arc of waysOn(space.field, label.stop, label.block + 1)) {
     const next = step(space, label, arc);
     if (next !== undefined) labels.push(next);
   }
@@ -131,9 +131,12 @@ export function comparePromises(a: Label, b: Label): number {
   return compareNumbers(a.promise, b.promise);
 }
 
-/** By promise, then the source's name, then at the first block where they differ the lower tier and name. */
+/**
+ * By promise, then the source's name, then at the first block where they differ the lower tier and name.
+ * Where one may yet become the beginning of the other, by its names, the shorter comes first.
+ */
 export function compareLabels(a: Label, b: Label): number {
-  return comparePromises(a, b) || compareNames(a, b);
+  return comparePromises(a, b) || compareNames(a, b) || a.block - b.block;
 }
 
 /** The same for two labels at the same place, by what they have paid. */
@@ -149,7 +152,7 @@ function compareNumbers(a: Float64Array, b: Float64Array): number {
   return 0;
 }
 
-/** Neither of the two begins the other: a label and its continuations never wait at the same time. */
+/** 0 where the one is as the other begins. */
 function compareNames(a: Label, b: Label): number {
   if (a.stop.source !== b.stop.source) return a.stop.source < b.stop.source ? -1 : 1;
   let [left, right]: [Label | undefined, Label | undefined] = [a, b];

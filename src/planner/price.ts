@@ -1,5 +1,6 @@
 import { checkProblem } from "./check.js";
 import { bytesAtCuts } from "./field.js";
+import { measuredBlocks, sumOfBlocks } from "./measured.js";
 import { assignmentObstacle, limitsObstacle, type Range } from "./obstacles.js";
 import type {
   Assignment,
@@ -49,6 +50,7 @@ export type Pricer = (
 export function createPricer(problem: PlanningProblem): Pricer {
   const links = linkTable(problem.links);
   const bytes = bytesAtCuts(problem);
+  const measuredMs = measuredTable(problem);
   return (source, ranges) => {
     const hops: PlannedHop[] = [];
     const used: PlanningLink[] = [];
@@ -66,7 +68,9 @@ export function createPricer(problem: PlanningProblem): Pricer {
       }
       at = to;
     }
-    const partitions = ranges.map((range) => partitionOf(problem, range));
+    const partitions = ranges.map((range) =>
+      partitionOf(problem, range, measuredMs.get(rangeKey(range.node.name, range))),
+    );
     return { source, ...totalsOf({ ranges, partitions, used, hops }), partitions, hops };
   };
 }
@@ -107,12 +111,26 @@ function total(parts: readonly (number | undefined)[]): number | null {
   return sum;
 }
 
-function partitionOf(problem: PlanningProblem, range: Range): PlannedPartition {
+/** What each measured partition takes. */
+function measuredTable(problem: PlanningProblem): ReadonlyMap<string, number> {
+  return new Map(
+    problem.nodes.flatMap((node) =>
+      measuredBlocks(problem, node).map((range) => [rangeKey(node.name, range), range.ms]),
+    ),
+  );
+}
+
+function rangeKey(node: string, range: { firstBlock: number; lastBlock: number }): string {
+  return `${node} ${range.firstBlock} ${range.lastBlock}`;
+}
+
+function partitionOf(
+  problem: PlanningProblem,
+  range: Range,
+  measuredMs: number | undefined,
+): PlannedPartition {
   const { node, firstBlock, lastBlock } = range;
-  let computeMs = 0;
-  for (let block = firstBlock; block <= lastBlock; block += 1) {
-    computeMs += node.blockMs[block] ?? 0;
-  }
+  const estimateMs = sumOfBlocks(node, range);
   return {
     node: node.name,
     tier: node.tier,
@@ -120,7 +138,8 @@ function partitionOf(problem: PlanningProblem, range: Range): PlannedPartition {
     lastBlock,
     firstLayer: problem.blocks[firstBlock]?.firstLayer ?? 0,
     lastLayer: problem.blocks[lastBlock]?.lastLayer ?? 0,
-    computeMs,
+    computeMs: measuredMs ?? estimateMs,
+    ...(measuredMs === undefined ? {} : { estimateMs }),
   };
 }
 

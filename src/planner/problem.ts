@@ -1,11 +1,21 @@
 import type { Tier } from "../protocol/index.js";
 import type { Constraints, CostModel, Objective } from "./options.js";
 
+/** Layers that were measured as one partition. */
+export interface MeasuredRange {
+  firstLayer: number;
+  /** Inclusive. */
+  lastLayer: number;
+  ms: number;
+}
+
 export interface PlanningNode {
   name: string;
   tier: Tier;
   /** Milliseconds of each block on this node. */
   blockMs: readonly number[];
+  /** What these ranges take as partitions, in place of the sum of their blocks; at most one of each. */
+  measured?: readonly MeasuredRange[];
   /** Power while it computes; needed where energy counts. */
   activeWatts?: number;
   /** What it costs while it computes, in any currency; needed where the price counts. */
@@ -56,6 +66,8 @@ export interface PlanningProblem {
   constraints: Constraints;
   /** What plans are ranked by; absent: latency. */
   objective?: Objective;
+  /** Whether only plans are wanted all of whose partitions were measured. */
+  onlyMeasured?: boolean;
   /** How many plans are wanted. */
   topK: number;
 }
@@ -70,6 +82,8 @@ export interface PlannedPartition {
   /** Inclusive. */
   lastLayer: number;
   computeMs: number;
+  /** What the blocks sum to, where `computeMs` was measured; absent where it is that sum. */
+  estimateMs?: number;
 }
 
 export interface PlannedHop {

@@ -4,7 +4,7 @@ import type { PlanningLink, PlanningNode, PlanningProblem } from "./problem.js";
 import type { Rules } from "./rules.js";
 
 /** Orders given by the user can combine to very many routes; more than this is refused. */
-const STOPS_MAX = 20_000;
+export const STOPS_MAX = 20_000;
 
 /** A way of the data from one place to another. `link` is undefined where it stays in its place. */
 export interface Arc {
@@ -27,6 +27,16 @@ export interface Stop {
   /** Rank of the node by tier, then name. */
   rank: number;
   next: Arc[];
+  /** What there is in place of `next` at single cuts. */
+  nextAt?: ReadonlyMap<number, readonly Arc[]>;
+  /** Where the stop is for particular partitions only: they begin with this block. */
+  began?: {
+    firstBlock: number;
+    /** They are this one, which was measured. */
+    range?: { lastBlock: number; ms: number };
+    /** They end at none of these cuts. */
+    closedAt?: ReadonlySet<number>;
+  };
   /** Undefined: no plan may end here. */
   end: Arc | undefined;
 }

@@ -29,6 +29,8 @@ export function bestWalks(quest: Quest, topK: number): Walk[] {
   const frontier = new Heap(compareLabels);
   for (const label of startLabels(space)) frontier.push(label);
   const visits = new Visits(space, topK);
+  // Stops of one node that differ in what they are for have the same name, so ties are told late.
+  const isNamedApart = space.field.routes.stops.every(({ began }) => began === undefined);
   while (walks.length < topK && frontier.size > 0) {
     let label = frontier.pop();
     // Goes on along the best continuation for as long as nothing that waits can be better.
@@ -37,7 +39,7 @@ export function bestWalks(quest: Quest, topK: number): Walk[] {
         walks.push(walkOf(label));
         break;
       }
-      const isLast = walks.length === topK - 1 && space.gauges.length === 0;
+      const isLast = walks.length === topK - 1 && space.gauges.length === 0 && isNamedApart;
       label = advance(space, label, isLast ? undefined : frontier);
     }
   }
@@ -55,10 +57,13 @@ function advance(space: Space, label: Label, frontier: Heap<Label> | undefined):
     if (best !== undefined && compareSiblings(candidate, best) < 0) best = candidate;
   }
   if (frontier === undefined) return best;
-  const goesOn = best !== undefined && comparePromises(best, label) === 0;
-  for (const candidate of next) {
-    if (candidate !== best || !goesOn) frontier.push(candidate);
-  }
+  if (best === undefined) return undefined;
+  for (const candidate of next) if (candidate !== best) frontier.push(candidate);
+  const waiting = frontier.peek();
+  const goesOn =
+    comparePromises(best, label) === 0 &&
+    (waiting === undefined || compareLabels(best, waiting) < 0);
+  if (!goesOn) frontier.push(best);
   return goesOn ? best : undefined;
 }
 

@@ -79,7 +79,13 @@ export function tariffWeights(problem: PlanningProblem, field: Field, tariff: Ta
   const rows = new Map([...costs].map(([name, row]) => [name, Float64Array.from(row, toTicks)]));
   return {
     toTicks,
-    run: field.routes.stops.map(({ node }) => rows.get(node.name) ?? new Float64Array()),
+    run: field.routes.stops.map(({ node, began }) => {
+      if (began?.range === undefined) return rows.get(node.name) ?? new Float64Array();
+      // The partition is taken as a whole or not at all, so its first block may stand for all of it.
+      const row = new Float64Array(field.blockCount);
+      row[began.firstBlock] = toTicks(tariff.compute(node, began.range.ms));
+      return row;
+    }),
     pass: ({ link }, cut) =>
       link === undefined ? 0 : toTicks(tariff.transfer(link, field.bytes[cut] ?? 0)),
   };

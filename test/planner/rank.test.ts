@@ -1,15 +1,22 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { constraintsSchema, paretoPlans, pricePlan, rankPlans } from "../../src/planner/index.js";
+import {
+  constraintsSchema,
+  type MeasuredRange,
+  paretoPlans,
+  type PlanningProblem,
+  pricePlan,
+  rankPlans,
+} from "../../src/planner/index.js";
 import { bruteForceFront, bruteForcePlans, describePlan } from "../support/brute-force-planner.js";
-import { problemArbitrary } from "../support/planning-problems.js";
+import { measuredArbitrary, problemArbitrary } from "../support/planning-problems.js";
 
 describe.each([
-  { name: "along the tiers", paths: false },
-  { name: "along given paths", paths: true },
-])("rankPlans $name", ({ paths }) => {
-  const problems = problemArbitrary({ paths });
-
+  { name: "along the tiers", problems: problemArbitrary({ paths: false }) },
+  { name: "along given paths", problems: problemArbitrary({ paths: true }) },
+  { name: "with measured ranges", problems: measuredArbitrary({ paths: false }) },
+  { name: "along paths with measured ranges", problems: measuredArbitrary({ paths: true }) },
+])("rankPlans $name", ({ problems }) => {
   it("gives exactly what trying everything gives, in the same order", () => {
     fc.assert(
       fc.property(problems, (problem) => {
@@ -65,6 +72,83 @@ describe.each([
       { numRuns: 300 },
     );
   });
+});
+
+describe("measured ranges", () => {
+  const links = [
+    { from: "cam-1", to: "gpu-1", rttMs: 2, bandwidthMbps: 8 },
+    { from: "gpu-1", to: "cam-1", rttMs: 2, bandwidthMbps: 8 },
+  ];
+  const problem = (measured: MeasuredRange[]): PlanningProblem => ({
+    blocks: [0, 1, 2].map((layer) => ({ firstLayer: layer, lastLayer: layer, outputBytes: 0 })),
+    inputBytes: 100_000,
+    nodes: [
+      { name: "cam-1", tier: "device", blockMs: [10, 10, 10], measured },
+      { name: "gpu-1", tier: "cloud", blockMs: [1, 1, 1] },
+    ],
+    links,
+    sources: ["cam-1"],
+    costModel: { rttFactor: 1, returnResult: false },
+    constraints: constraintsSchema.parse({}),
+    topK: 1,
+  });
+
+  it("drive a plan away that is slower than its blocks promised", () => {
+    expect(bestOf(problem([]))).toEqual({ ends: [0, 2], latencyMs: 14 });
+    const slow = { firstLayer: 0, lastLayer: 0, ms: 25 };
+    expect(bestOf(problem([slow]))).toEqual({ ends: [1, 2], latencyMs: 23 });
+  });
+
+  it("draw a plan in that is faster, and say what the blocks sum to", () => {
+    const fast = { firstLayer: 0, lastLayer: 1, ms: 3 };
+    expect(bestOf(problem([fast]))).toEqual({ ends: [1, 2], latencyMs: 6 });
+    const [plan] = rankPlans(problem([fast])).plans;
+    expect(plan?.partitions[0]).toMatchObject({ computeMs: 3, estimateMs: 20 });
+    expect(plan?.partitions[1]).not.toHaveProperty("estimateMs");
+  });
+
+  it("that fall on no blocks are passed over", () => {
+    const odd = { firstLayer: 2, lastLayer: 7, ms: 0 };
+    expect(bestOf(problem([odd]))).toEqual(bestOf(problem([])));
+  });
+
+  it("are refused where they are no times, or one of them occurs twice", () => {
+    const range = { firstLayer: 0, lastLayer: 0, ms: 1 };
+    expect(() => rankPlans(problem([range, range]))).toThrow(/measured twice/);
+    expect(() => rankPlans(problem([{ ...range, ms: Number.NaN }]))).toThrow(/NaN ms/);
+  });
+
+  it.each([
+    {
+      name: "the later plan",
+      blockMs: [2, 1, 9],
+      measured: { firstLayer: 0, lastLayer: 0, ms: 1 },
+    },
+    {
+      name: "the earlier plan",
+      blockMs: [1, 5, 9],
+      measured: { firstLayer: 0, lastLayer: 1, ms: 3 },
+    },
+  ])("leave ties to the names, where $name has the measured one", ({ blockMs, measured }) => {
+    const tied = problem([]);
+    const nodes = [
+      { ...tied.nodes[0]!, blockMs, measured: [measured] },
+      { ...tied.nodes[1]!, blockMs: [9, 2, 0] },
+    ];
+    for (const topK of [1, 2]) {
+      const { plans } = rankPlans({ ...tied, nodes, inputBytes: 9e9, topK });
+      expect(plans.map(({ latencyMs }) => latencyMs)).toEqual([5, 5].slice(0, topK));
+      const firstEnds = plans.map(({ partitions }) => partitions[0]?.lastLayer);
+      expect(firstEnds).toEqual([1, 0].slice(0, topK));
+    }
+  });
+
+  function bestOf(of: PlanningProblem): { ends: number[]; latencyMs: number } | undefined {
+    const [plan] = rankPlans(of).plans;
+    return (
+      plan && { ends: plan.partitions.map(({ lastLayer }) => lastLayer), latencyMs: plan.latencyMs }
+    );
+  }
 });
 
 describe("pricePlan", () => {

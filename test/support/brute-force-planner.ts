@@ -107,6 +107,15 @@ function evaluate(
       run.ms += ms;
     } else runs.push({ node, first: block, last: block, ms });
   }
+  for (const run of runs) {
+    const measured = run.node.measured?.find(
+      ({ firstLayer, lastLayer }) =>
+        firstLayer === problem.blocks[run.first]!.firstLayer &&
+        lastLayer === problem.blocks[run.last]!.lastLayer,
+    );
+    if (measured !== undefined) run.ms = measured.ms;
+    else if (problem.onlyMeasured === true) return undefined;
+  }
   const places = [source, ...runs.map(({ node }) => node.name)];
   const sizes = [problem.inputBytes, ...runs.map(({ last }) => problem.blocks[last]!.outputBytes)];
   if (problem.costModel.returnResult) places.push(source);

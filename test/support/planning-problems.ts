@@ -94,6 +94,33 @@ const OBJECTIVES: fc.Arbitrary<Objective> = fc.oneof(
   }),
 );
 
+/** Ranges of layers, some of them whole blocks, that were measured on nodes of the problem. */
+export function measuredArbitrary(options: { paths: boolean }): fc.Arbitrary<PlanningProblem> {
+  return problemArbitrary(options).chain((problem) => {
+    const layers = problem.blocks.flatMap(({ firstLayer, lastLayer }) => [firstLayer, lastLayer]);
+    const range = fc.record({
+      firstLayer: fc.constantFrom(...layers),
+      lastLayer: fc.constantFrom(...layers),
+      ms: fc.integer({ min: 0, max: 12 }),
+    });
+    const measured = fc.uniqueArray(range, {
+      maxLength: 6,
+      selector: ({ firstLayer, lastLayer }) => `${firstLayer} ${lastLayer}`,
+    });
+    const count = problem.nodes.length;
+    return fc
+      .record({
+        measured: fc.array(measured, { minLength: count, maxLength: count }),
+        onlyMeasured: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.constant(true)),
+      })
+      .map(({ measured: all, onlyMeasured }) => ({
+        ...problem,
+        onlyMeasured,
+        nodes: problem.nodes.map((node, index) => ({ ...node, measured: all[index]! })),
+      }));
+  });
+}
+
 /** Small problems of every kind: ties, zero times, missing links, several sources, constraints, paths. */
 export function problemArbitrary(options: { paths: boolean }): fc.Arbitrary<PlanningProblem> {
   return fc
