@@ -12,6 +12,7 @@ import {
   SCISSION_INPUT_BYTES,
 } from "../../dist/planner/index.js";
 import { parseTrace, replayTrace } from "../../dist/replay/index.js";
+import { LIKENESS, predictCuts } from "./cut-choice.js";
 
 const data = process.env.SCISSIOND_DATA;
 if (data === undefined) {
@@ -19,8 +20,6 @@ if (data === undefined) {
   process.exit(1);
 }
 const WORTHWHILE_SHARE = 0.02;
-/** A condition that differs in one more respect tells this much less. */
-const WEIGHT_PER_DIFFERENCE = 1 / 4;
 
 const readText = (...path) => {
   const file = join(data, "data", ...path);
@@ -88,52 +87,63 @@ for (const switchMs of [0, 200]) {
   );
 }
 
-/** The middle of values by weight. */
-function weightedMedian(weighted) {
-  const sorted = weighted.toSorted((a, b) => a.value - b.value);
-  const half = sorted.reduce((sum, { weight }) => sum + weight, 0) / 2;
-  let sum = 0;
-  for (const { value, weight } of sorted) {
-    sum += weight;
-    if (sum >= half) return value;
+/** How much worse than the best cut of each condition the chosen ones are, by measured totals. */
+function overOracle(conditions, likeness) {
+  let [chosen, best] = [0, 0];
+  for (const condition of conditions) {
+    const [, rows] = condition;
+    const predicted = predictCuts(condition, conditions, likeness);
+    chosen += rows[predicted.indexOf(Math.min(...predicted))][1];
+    best += Math.min(...rows.map(([, totalMs]) => totalMs));
   }
-  return Number.POSITIVE_INFINITY;
+  return chosen / best - 1;
 }
 
-/**
- * The cut that looks best: computing as benchmarked under this condition; transfer as seen under other
- * conditions of the same network, those that are alike first. Never the measured total.
- */
-function chooseCut(condition, conditions) {
-  const [digits, rows] = condition;
-  const others = conditions
-    .filter(([other]) => other !== digits && other[0] === digits[0])
-    .map(([other, measured]) => ({
-      weight: WEIGHT_PER_DIFFERENCE ** [...other].filter((digit, i) => digit !== digits[i]).length,
-      transferMs: new Map(
-        measured.map(([cut, totalMs, edgeMs, cloudMs]) => [cut, totalMs - edgeMs - cloudMs]),
-      ),
-    }));
-  const predicted = rows.map(([cut, measuredMs, edgeMs, cloudMs]) => {
-    const seen = others.flatMap(({ weight, transferMs }) =>
-      transferMs.has(cut) ? [{ weight, value: transferMs.get(cut) }] : [],
-    );
-    return { measuredMs, predictedMs: edgeMs + cloudMs + weightedMedian(seen) };
+/** The best cut for each network and load of the processors, known in hindsight: what nobody can beat by much. */
+function hindsight(conditions) {
+  const groups = new Map();
+  for (const condition of conditions) {
+    const [digits] = condition;
+    const load = `${digits[0]}${digits[1]}${digits[4]}`;
+    groups.set(load, [...(groups.get(load) ?? []), condition]);
+  }
+  let [fixed, best] = [0, 0];
+  for (const group of groups.values()) {
+    const totals = new Map();
+    for (const [, rows] of group) {
+      best += Math.min(...rows.map(([, totalMs]) => totalMs));
+      for (const [cut, totalMs] of rows) totals.set(cut, [...(totals.get(cut) ?? []), totalMs]);
+    }
+    const complete = [...totals.values()].filter((all) => all.length === group.length);
+    fixed += Math.min(...complete.map((all) => all.reduce((sum, ms) => sum + ms, 0)));
+  }
+  return fixed / best - 1;
+}
+
+const LIKENESSES = [0.05, 0.1, 0.2, 0.4];
+const measured = readdirSync(join(data, "data", "adaptive"))
+  .sort()
+  .map((name) => {
+    const conditions = Object.entries(JSON.parse(readText("adaptive", name).text).conditions);
+    const byLikeness = LIKENESSES.map((likeness) => overOracle(conditions, likeness));
+    return { model: name.replace(".json", ""), conditions, byLikeness };
   });
-  return predicted.reduce((a, b) => (b.predictedMs < a.predictedMs ? b : a));
-}
-
-for (const name of readdirSync(join(data, "data", "adaptive")).sort()) {
-  const conditions = Object.entries(JSON.parse(readText("adaptive", name).text).conditions);
-  const total = (of) => conditions.reduce((sum, condition) => sum + of(condition), 0);
-  const oracle = total(([, rows]) => Math.min(...rows.map(([, totalMs]) => totalMs)));
-  const policy = total((condition) => chooseCut(condition, conditions).measuredMs);
+for (const one of measured) {
+  // The one parameter as the other models alone would have chosen it.
+  const others = measured.filter((other) => other !== one);
+  const sums = LIKENESSES.map((_, i) =>
+    others.reduce((sum, other) => sum + other.byLikeness[i], 0),
+  );
+  const chosen = sums.indexOf(Math.min(...sums));
   console.log(
     JSON.stringify({
       bench: "choice of a cut under measured conditions",
-      model: name.replace(".json", ""),
-      conditions: conditions.length,
-      overOracle: round(policy / oracle - 1),
+      model: one.model,
+      conditions: one.conditions.length,
+      overOracle: round(overOracle(one.conditions, LIKENESS)),
+      likenessOfOtherModels: LIKENESSES[chosen],
+      overOracleWithIt: round(one.byLikeness[chosen]),
+      fixedCutPerLoadInHindsight: round(hindsight(one.conditions)),
     }),
   );
 }
