@@ -136,21 +136,33 @@ export function underLoad(
   const loadFactors = new Map(
     idle.nodes.map((node) => [node.name, loads.factorFor(name, node.name, nowMs)]),
   );
-  const nodes = idle.nodes.map((node) => {
-    const factor = loadFactors.get(node.name) ?? 1;
-    return factor === 1 ? node : { ...node, blockMs: node.blockMs.map((ms) => ms * factor) };
-  });
+  const nodes = idle.nodes.map((node) => slower(node, loadFactors.get(node.name) ?? 1));
   return { ...situation, loadFactors, problem: { ...situation.problem, nodes } };
 }
 
-/** What the layers take on the idle node: the blocks that end within them; 0 where it is not known. */
+function slower(node: PlanningProblem["nodes"][number], factor: number): typeof node {
+  if (factor === 1) return node;
+  const blockMs = node.blockMs.map((ms) => ms * factor);
+  if (node.measured === undefined) return { ...node, blockMs };
+  const measured = node.measured.map((range) => ({ ...range, ms: range.ms * factor }));
+  return { ...node, blockMs, measured };
+}
+
+/**
+ * What the layers take on the idle node: as they were measured together, else the blocks that end
+ * within them; 0 where it is not known.
+ */
 export function idleMsOf(
   { blocks, nodes }: PlanningProblem,
-  { node, firstLayer, lastLayer }: LayersOnNode,
+  { node: name, firstLayer, lastLayer }: LayersOnNode,
 ): number {
-  const times = nodes.find(({ name }) => name === node)?.blockMs ?? [];
+  const node = nodes.find((each) => each.name === name);
+  const whole = node?.measured?.find(
+    (range) => range.firstLayer === firstLayer && range.lastLayer === lastLayer,
+  );
+  if (whole !== undefined) return whole.ms;
   return blocks.reduce((sum, block, index) => {
     const isWithin = block.lastLayer >= firstLayer && block.lastLayer <= lastLayer;
-    return isWithin ? sum + (times[index] ?? 0) : sum;
+    return isWithin ? sum + (node?.blockMs[index] ?? 0) : sum;
   }, 0);
 }

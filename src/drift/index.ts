@@ -25,6 +25,7 @@ export {
   type KeepReason,
   type PolicyOptions,
   type PolicyState,
+  type Shortfall,
   startPolicy,
   switchCostMsOf,
   type Verdict,

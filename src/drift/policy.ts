@@ -44,9 +44,16 @@ export type KeepReason =
   | "holding"
   | "quiet";
 
+/** What speaks for a switch beside what would be enough, in the reason's own unit. */
+export interface Shortfall {
+  have: number;
+  need: number;
+}
+
 export type Verdict =
   | { kind: "publish"; gainPercent: number | null }
-  | { kind: "keep"; gainPercent: number; because: KeepReason }
+  /** `missing`: percent of gain, milliseconds won or lost, or seconds that it lasted. */
+  | { kind: "keep"; gainPercent: number; because: KeepReason; missing?: Shortfall }
   | { kind: "defer"; gainPercent: number; waitMs: number; for: "cooldown" | "rateLimit" }
   | { kind: "infeasible" };
 
@@ -96,14 +103,16 @@ export function decidePlan(
   }
   const regretMs = regretOf(state, { nowMs, current, best }, options);
   const gainPercent = gainPercentOf(current, best);
-  const because = objection({ ...choice, current, best, regretMs }, options);
-  const worthSinceMs = because === null ? (state.worthSinceMs ?? nowMs) : null;
+  const against = objection({ ...choice, current, best, regretMs }, options);
+  const worthSinceMs = against === null ? (state.worthSinceMs ?? nowMs) : null;
   const looked: PolicyState = { ...state, lookedAtMs: nowMs, regretMs, worthSinceMs };
-  if (worthSinceMs === null) {
-    return { state: looked, verdict: { kind: "keep", gainPercent, because: because ?? "same" } };
+  if (against !== null) {
+    return { state: looked, verdict: { kind: "keep", gainPercent, ...against } };
   }
-  if (nowMs - worthSinceMs < options.holdSeconds * MS_PER_SECOND) {
-    return { state: looked, verdict: { kind: "keep", gainPercent, because: "holding" } };
+  const heldSeconds = (nowMs - (worthSinceMs ?? nowMs)) / MS_PER_SECOND;
+  if (heldSeconds < options.holdSeconds) {
+    const missing = { have: heldSeconds, need: options.holdSeconds };
+    return { state: looked, verdict: { kind: "keep", gainPercent, because: "holding", missing } };
   }
   if (choice.isQuiet) {
     return { state: looked, verdict: { kind: "keep", gainPercent, because: "quiet" } };
@@ -150,15 +159,22 @@ function regretOf(
 function objection(
   now: Choice & { current: Outlook; best: Outlook; regretMs: number },
   options: PolicyOptions,
-): KeepReason | null {
+): { because: KeepReason; missing?: Shortfall } | null {
   const { current, best, isSame, isLasting, regretMs } = now;
-  if (isSame) return "same";
+  if (isSame) return { because: "same" };
   const gainMs = current.expectedMs - best.expectedMs;
-  if (gainMs <= 0 || gainPercentOf(current, best) < options.minGainPercent) return "gainTooSmall";
+  const gainPercent = gainPercentOf(current, best);
+  if (gainMs <= 0 || gainPercent < options.minGainPercent) {
+    const missing = { have: Math.max(0, gainPercent), need: options.minGainPercent };
+    return { because: "gainTooSmall", missing };
+  }
   const costMs = switchCostMsOf(current, options);
   if (isLasting || regretMs >= costMs) return null;
-  if (gainMs * options.regimeSeconds < costMs) return "notWorthIt";
-  return regretMs < (costMs * options.regretPercent) / 100 ? "unproven" : null;
+  const wonMs = gainMs * options.regimeSeconds;
+  if (wonMs < costMs) return { because: "notWorthIt", missing: { have: wonMs, need: costMs } };
+  const proofMs = (costMs * options.regretPercent) / 100;
+  if (regretMs >= proofMs) return null;
+  return { because: "unproven", missing: { have: regretMs, need: proofMs } };
 }
 
 function gainPercentOf(current: Outlook, best: Outlook): number {

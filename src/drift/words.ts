@@ -16,7 +16,7 @@ export interface Story {
   bestLatencyMs: number | null;
   /** Why nothing is feasible; only with an infeasible verdict. */
   infeasible: string | null;
-  options: Pick<DriftOptions, "minGainPercent" | "regimeSeconds" | "holdSeconds">;
+  options: Pick<DriftOptions, "regimeSeconds">;
 }
 
 /** One sentence for people: what changed, what it means, what was done. */
@@ -64,31 +64,35 @@ function tellVerdict(story: Story): string {
     case "publish":
       return `published revision ${nextRevision}`;
     case "keep":
-      return `kept revision ${revision ?? 0}, ${tellKeeping(verdict.because, story)}`;
-    case "defer":
-      return `waiting ${short(verdict.waitMs / 1_000)} s ${
-        verdict.for === "cooldown" ? "for the cooldown to end" : "for the limit of plans in an hour"
-      }`;
+      return `kept revision ${revision ?? 0}, ${tellKeeping(verdict, story)}`;
+    case "defer": {
+      const end =
+        verdict.for === "cooldown"
+          ? "the cooldown ends"
+          : "the limit of plans in an hour allows one";
+      return `kept revision ${revision ?? 0} for another ${short(verdict.waitMs / 1_000)} s, until ${end}`;
+    }
     case "infeasible":
       return `no plan is possible: ${infeasible ?? "unknown reason"}`;
   }
 }
 
 function tellKeeping(
-  because: Extract<Verdict, { kind: "keep" }>["because"],
+  { because, missing = { have: 0, need: 0 } }: Extract<Verdict, { kind: "keep" }>,
   { options }: Story,
 ): string {
+  const [have, need] = [short(missing.have), short(missing.need)];
   switch (because) {
     case "same":
       return "still the best";
     case "gainTooSmall":
-      return `the gain is below ${options.minGainPercent} %`;
+      return `the gain is ${have} % of the ${need} % that it takes`;
     case "notWorthIt":
-      return `the gain would not pay for a switch within ${options.regimeSeconds} s`;
+      return `a switch costs ${need} ms and would gain ${have} ms within ${short(options.regimeSeconds)} s`;
     case "unproven":
-      return "staying has not lost enough yet to tell a change from a fluctuation";
+      return `staying has lost ${have} ms of the ${need} ms that tell a change from a fluctuation`;
     case "holding":
-      return `the gain has not lasted ${options.holdSeconds} s yet`;
+      return `the gain has lasted ${have} s of ${need} s`;
     case "quiet":
       return "these are quiet hours";
   }
