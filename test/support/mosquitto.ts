@@ -46,7 +46,7 @@ export async function startMosquitto(path: string, port: number): Promise<Mosqui
   };
 }
 
-function accepts(port: number): Promise<boolean> {
+export function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, "127.0.0.1");
     socket.once("connect", () => {
