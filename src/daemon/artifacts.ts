@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdir, readdir, rename, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { Partition, TensorInfo } from "../protocol/index.js";
@@ -29,6 +30,8 @@ export class Artifacts {
   readonly #bytesMax: number;
   readonly #extract: Extract;
   readonly #byRange = new Map<string, Artifact>();
+  /** Under way; whoever asks meanwhile gets the same one. */
+  readonly #making = new Map<string, Promise<Artifact>>();
 
   private constructor(directory: string, bytesMax: number, extract: Extract) {
     this.#directory = directory;
@@ -58,13 +61,23 @@ export class Artifacts {
   async ensure(model: ModelFile, range: LayerRange): Promise<Artifact> {
     const key = rangeKey(model.sha256, range);
     const known = this.#byRange.get(key);
-    if (known !== undefined && (await exists(this.path(known.sha256)))) return known;
+    // At once: a plan that is known already waits for no thread that reads the disk.
+    if (known !== undefined && existsSync(this.path(known.sha256))) return known;
 
+    let making = this.#making.get(key);
+    if (making === undefined) {
+      making = this.#make(model, range).finally(() => this.#making.delete(key));
+      this.#making.set(key, making);
+    }
+    return making;
+  }
+
+  async #make(model: ModelFile, range: LayerRange): Promise<Artifact> {
     const name = `${range.firstLayer}-${range.lastLayer}.${model.sha256.slice(0, 16)}.part`;
     const temporary = join(this.#directory, name);
     const artifact = await this.#extract(model, range, temporary);
     await rename(temporary, this.path(artifact.sha256));
-    this.#byRange.set(key, artifact);
+    this.#byRange.set(rangeKey(model.sha256, range), artifact);
     return artifact;
   }
 
@@ -100,11 +113,4 @@ export class Artifacts {
 
 function rangeKey(modelSha256: string, range: LayerRange): string {
   return `${modelSha256} ${range.firstLayer}-${range.lastLayer}`;
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }

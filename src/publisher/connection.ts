@@ -25,6 +25,7 @@ import {
   plansAnswered,
   type Session,
 } from "./session.js";
+import type { Packet } from "./wire.js";
 
 const NORMAL_CLOSURE = 1000;
 const GOING_AWAY = 1001;
@@ -45,17 +46,18 @@ const CODE_OF_CAUSE: Record<CloseCause, number> = {
   stopping: GOING_AWAY,
 };
 
-interface SocketEvents {
+export interface SocketEvents {
   message: (data: RawData, isBinary: boolean) => void;
   pong: () => void;
   error: () => void;
   close: () => void;
 }
 
-/** What a connection needs of its socket; the WebSockets of `ws` have it. */
+/** What a connection needs of its socket. */
 export interface FrameSocket {
   on<K extends keyof SocketEvents>(event: K, listener: SocketEvents[K]): unknown;
-  send(bytes: Buffer, options: { binary: boolean }, onTaken: (error?: Error | null) => void): void;
+  /** `onTaken`: it is off our hands; at once with an error where it never will be. */
+  send(packet: Packet, onTaken: (error?: Error | null) => void): void;
   close(code: number, reason: string): void;
   terminate(): void;
   ping(): void;
@@ -97,7 +99,8 @@ export class Connection {
   #pingMs: number;
   #missedPongs = 0;
   readonly #messageRate: RateLimit;
-  readonly #reportRate: RateLimit;
+  /** Undefined before the first report: most clients send none. */
+  #reportRate: RateLimit | undefined;
   #closing: { cause: CloseCause; sinceMs: number } | undefined;
 
   constructor(socket: FrameSocket, principal: Principal, context: ConnectionContext) {
@@ -107,9 +110,10 @@ export class Connection {
     this.#openedMs = context.clock.monotonicMs();
     this.#heartbeatMs = this.#openedMs;
     this.#pingMs = this.#openedMs;
-    const { messagesPerSecondMax, reportsPerMinuteMax } = context.options;
-    this.#messageRate = new RateLimit({ max: messagesPerSecondMax, windowMs: SECOND_MS });
-    this.#reportRate = new RateLimit({ max: reportsPerMinuteMax, windowMs: MINUTE_MS });
+    this.#messageRate = new RateLimit({
+      max: context.options.messagesPerSecondMax,
+      windowMs: SECOND_MS,
+    });
     socket.on("message", (data, isBinary) => this.#receive(data, isBinary));
     socket.on("pong", () => {
       this.#missedPongs = 0;
@@ -154,7 +158,7 @@ export class Connection {
     const frame = frames.frame(view, content);
     this.#session = begin(session, content, { nonce: frame.nonce, epoch: view.epoch });
     this.#sentMs = clock.monotonicMs();
-    this.#write(frame.bytes, () => {
+    this.#write(frame, () => {
       if (this.#session !== undefined) this.#moved(this.#session, flushed(this.#session));
     });
     this.#context.onEvent({ kind: "frame-sent", type: content.kind });
@@ -232,9 +236,9 @@ export class Connection {
     this.#context.onEvent({ kind: "frame-sent", type: "heartbeat" });
   }
 
-  #write(bytes: Buffer, onTaken: () => void): void {
+  #write(packet: Packet, onTaken: () => void): void {
     this.#writingSinceMs = this.#context.clock.monotonicMs();
-    this.#socket.send(bytes, { binary: false }, (error) => {
+    this.#socket.send(packet, (error) => {
       // After an error the close event follows; there is nothing left to send to.
       if (error instanceof Error) return;
       this.#writingSinceMs = undefined;
@@ -298,7 +302,9 @@ export class Connection {
       node !== undefined &&
       report.stages.every((stage) => stage.node === node) &&
       report.transfers.every(({ from, to }) => from === node || to === node);
-    const isAdmitted = isOwn && this.#reportRate.admits(this.#context.clock.monotonicMs());
+    const { clock, options } = this.#context;
+    this.#reportRate ??= new RateLimit({ max: options.reportsPerMinuteMax, windowMs: MINUTE_MS });
+    const isAdmitted = isOwn && this.#reportRate.admits(clock.monotonicMs());
     const result = isAdmitted ? "accepted" : isOwn ? "limited" : "foreign";
     this.#context.onEvent({ kind: "report", result });
     if (isAdmitted) this.#context.onReport(node, report);

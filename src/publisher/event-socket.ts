@@ -27,7 +27,7 @@ export function openEventSocket(response: ServerResponse): FrameSocket {
     on: (event, listener) => {
       events.on(event, listener);
     },
-    send(bytes, _, onTaken) {
+    send({ bytes }, onTaken) {
       // Frames are JSON on one line, so they need no further framing.
       write(`event: ${typeOf(bytes)}\ndata: ${bytes.toString("utf8")}\n\n`, onTaken);
     },

@@ -1,10 +1,10 @@
 import type { PlanDocument } from "../protocol/index.js";
 import type { Snapshot } from "./contract.js";
 import type { Content } from "./content.js";
+import { type Packet, packetOf } from "./wire.js";
 
-export interface Frame {
+export interface Frame extends Packet {
   readonly nonce: string;
-  readonly bytes: Buffer;
 }
 
 /** Distinct frames kept per snapshot. Beyond it, as with many different filters, frames are built anew. */
@@ -54,7 +54,7 @@ export class FrameCache {
     });
   }
 
-  heartbeat(snapshot: Snapshot, revisions: ReadonlyMap<string, number>): Buffer {
+  heartbeat(snapshot: Snapshot, revisions: ReadonlyMap<string, number>): Packet {
     const key = `heartbeat ${[...revisions.keys()].join(" ")}`;
     return this.#cached(snapshot, key, () =>
       JSON.stringify({
@@ -62,7 +62,7 @@ export class FrameCache {
         epoch: snapshot.epoch,
         revisions: Object.fromEntries(revisions),
       }),
-    ).bytes;
+    );
   }
 
   /** The plan as JSON, the same text in every frame and HTTP answer. */
@@ -84,7 +84,7 @@ export class FrameCache {
     if (frame === undefined) {
       this.#count += 1;
       const nonce = `${this.#noncePrefix}-${this.#count}`;
-      frame = { nonce, bytes: Buffer.from(build(nonce)) };
+      frame = { nonce, ...packetOf(build(nonce)) };
       this.#frames.set(key, frame);
     }
     return frame;

@@ -48,6 +48,10 @@ export interface Session {
   readonly inFlight: InFlight | undefined;
 }
 
+/** Shared, since it is empty at most clients of which there are thousands. */
+const NO_ENTRIES: ReadonlyMap<string, never> = new Map<string, never>();
+const NO_MEMBERS: ReadonlySet<string> = new Set();
+
 export function createSession(subscribe: SubscribeMessage): Session {
   const have = Object.entries(subscribe.have?.revisions ?? {});
   const prepared = Object.entries(subscribe.have?.prepared ?? {});
@@ -57,13 +61,13 @@ export function createSession(subscribe: SubscribeMessage): Session {
     pipelines: subscribe.pipelines === undefined ? undefined : new Set(subscribe.pipelines),
     epoch: subscribe.have?.epoch,
     greeted: false,
-    held: new Map(have),
-    refused: new Map(),
+    held: mapOf(have),
+    refused: NO_ENTRIES,
     // No frame of this connection asked for these, so no answer can name them.
-    preparing: new Map(
+    preparing: mapOf(
       prepared.map(([pipeline, revision]) => [pipeline, { revision, nonce: "", ready: true }]),
     ),
-    unretired: new Set([...have, ...prepared].map(([pipeline]) => pipeline)),
+    unretired: setOf([...have, ...prepared].map(([pipeline]) => pipeline)),
     lastSent: undefined,
     inFlight: undefined,
   };
@@ -103,13 +107,13 @@ export function begin(
 }
 
 function nothingKnown(): Pick<Session, "held" | "refused" | "preparing" | "unretired"> {
-  return { held: new Map(), refused: new Map(), preparing: new Map(), unretired: new Set() };
+  return { held: NO_ENTRIES, refused: NO_ENTRIES, preparing: NO_ENTRIES, unretired: NO_MEMBERS };
 }
 
 /** The socket took the frame. */
 export function flushed(session: Session): Session {
   if (session.inFlight === undefined) return session;
-  return settle({ ...session, inFlight: { ...session.inFlight, flushed: true } });
+  return settle(session, { ...session.inFlight, flushed: true });
 }
 
 /** A client's answer to a frame. */
@@ -145,8 +149,7 @@ export function answered(session: Session, answer: Answer): { session: Session; 
     if (!isExpected) return { session, stale: true };
     const outcome = answer.type === "reject" ? "rejected" : "taken";
     const reason = answer.reason ?? "";
-    const next = { ...session, inFlight: { ...inFlight, answer: outcome, reason } as const };
-    return { session: settle(next), stale: false };
+    return { session: settle(session, { ...inFlight, answer: outcome, reason }), stale: false };
   }
   return preparationAnswered(session, answer);
 }
@@ -173,15 +176,20 @@ function preparationAnswered(
 }
 
 /** Whether the next frame has to wait for the client's answer to the present one. */
-export function owesAnswer({ role, inFlight }: Session): boolean {
+export function owesAnswer({ role, inFlight }: Pick<Session, "role" | "inFlight">): boolean {
   if (role === "observer" || inFlight === undefined || inFlight.answer !== undefined) return false;
   return positiveAnswer(inFlight.content) !== undefined;
 }
 
-function settle(session: Session): Session {
-  const { inFlight } = session;
-  if (inFlight?.flushed !== true || owesAnswer(session)) return session;
+/** The session after its frame has come so far; the frame is done with when nothing is left to wait for. */
+function settle(session: Session, inFlight: InFlight): Session {
+  const { role } = session;
+  if (!inFlight.flushed || owesAnswer({ role, inFlight })) return { ...session, inFlight };
   const { content, answer, reason } = inFlight;
+  // First what comes a thousandfold with each update.
+  if (content.kind === "update" || content.kind === "activate") {
+    return taken(session, content.plan, { answer, reason });
+  }
   const next = { ...session, inFlight: undefined };
   switch (content.kind) {
     case "prepare":
@@ -197,9 +205,6 @@ function settle(session: Session): Session {
       for (const plan of content.plans) state = taken(state, plan, { answer, reason });
       return state;
     }
-    case "update":
-    case "activate":
-      return taken(next, content.plan, { answer, reason });
   }
 }
 
@@ -214,11 +219,12 @@ function taken(
   const preparing = isPrepared ? without(session.preparing, pipeline) : session.preparing;
   if (answer === "rejected") {
     const refused = new Map(session.refused).set(pipeline, { revision, reason });
-    return { ...session, preparing, refused };
+    return { ...session, inFlight: undefined, preparing, refused };
   }
-  const isLater = session.held.has(pipeline);
+  const isLater = session.role === "runtime" && session.held.has(pipeline);
   return {
     ...session,
+    inFlight: undefined,
     preparing,
     held: new Map(session.held).set(pipeline, revision),
     refused: without(session.refused, pipeline),
@@ -246,10 +252,18 @@ function forgotten(
 ): Pick<Session, "held" | "refused" | "unretired"> {
   const gone = new Set(pipelines);
   return {
-    held: new Map([...session.held].filter(([name]) => !gone.has(name))),
-    refused: new Map([...session.refused].filter(([name]) => !gone.has(name))),
-    unretired: new Set([...session.unretired].filter((name) => !gone.has(name))),
+    held: mapOf([...session.held].filter(([name]) => !gone.has(name))),
+    refused: mapOf([...session.refused].filter(([name]) => !gone.has(name))),
+    unretired: setOf([...session.unretired].filter((name) => !gone.has(name))),
   };
+}
+
+function mapOf<T>(entries: readonly (readonly [string, T])[]): ReadonlyMap<string, T> {
+  return entries.length === 0 ? NO_ENTRIES : new Map(entries);
+}
+
+function setOf(members: readonly string[]): ReadonlySet<string> {
+  return members.length === 0 ? NO_MEMBERS : new Set(members);
 }
 
 function without<T>(from: ReadonlyMap<string, T>, key: string): ReadonlyMap<string, T> {

@@ -13,6 +13,7 @@ import type { PublisherOptions } from "./options.js";
 import type { RolloutOutcome } from "./rollout.js";
 import { participantsOf } from "./rollouts.js";
 import { createGate, refuse, refuseReader } from "./upgrade.js";
+import { ReadyFrameSocket } from "./web-socket.js";
 
 const CHECK_INTERVAL_MS_MAX = 1_000;
 /** Messages are at most 64 KiB of text, so honest clients need no fragments at all. */
@@ -82,7 +83,8 @@ export function createUpdateStream(
       }
       socket.once("close", admission.leave);
       sockets.handleUpgrade(request, socket, head, (webSocket) => {
-        connections.add(new Connection(webSocket, admission.principal, hub.context));
+        const frames = new ReadyFrameSocket(webSocket, socket);
+        connections.add(new Connection(frames, admission.principal, hub.context));
       });
     },
     handleReader(request, response, pipelines) {

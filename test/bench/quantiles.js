@@ -8,3 +8,6 @@ export const median = (values) => quantile(values, 0.5);
 
 /** Three significant digits. */
 export const rounded = (value) => Number(value.toPrecision(3));
+
+/** The same clock in every process of this machine. */
+export const monotonicMs = () => Number(process.hrtime.bigint()) / 1e6;
