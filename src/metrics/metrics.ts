@@ -43,6 +43,7 @@ export type PublisherEventCount =
   | { kind: "report"; result: string }
   | { kind: "rollout"; result: string }
   | { kind: "connection-refused"; cause: string }
+  | { kind: "request-refused"; status: number }
   | { kind: "connection-closed"; cause: string };
 
 /** A registry of its own for each daemon, so that two can run in one process. */
@@ -147,6 +148,11 @@ function streamMetrics(
   ]);
   const rollouts = make.counter("scission_rollouts_total", "Rollouts that ended.", ["result"]);
   const refused = make.counter("scission_stream_refused_total", "Connections refused.", ["cause"]);
+  const requests = make.counter(
+    "scission_http_refused_total",
+    "Plain HTTP requests answered with an error.",
+    ["status"],
+  );
   const closed = make.counter("scission_stream_closed_total", "Connections closed.", ["cause"]);
   const rejected = make.counter(
     "scission_messages_rejected_total",
@@ -168,6 +174,9 @@ function streamMetrics(
           break;
         case "rollout":
           rollouts.labels(event.result).inc();
+          break;
+        case "request-refused":
+          requests.labels(String(event.status)).inc();
           break;
         case "connection-refused":
           refused.labels(event.cause).inc();

@@ -32,7 +32,9 @@ export function createApp(stream: UpdateStream, access: Access, deps: PublisherD
   const app = new Hono<AppEnv>();
   app.use(async (context, next) => {
     await next();
-    context.res.headers.set("X-Content-Type-Options", "nosniff");
+    const { status, headers } = context.res;
+    headers.set("X-Content-Type-Options", "nosniff");
+    if (status >= 400) deps.onEvent?.({ kind: "request-refused", status });
   });
   app.use(createGuard(access));
   addHealthRoutes(app, deps);

@@ -58,7 +58,13 @@ export type RefusalCause =
   | "origin"
   | "unauthorized"
   | "too-many"
-  | "too-many-from-address";
+  | "too-many-from-address"
+  /** More sockets of all kinds than the daemon holds: closed without a word. */
+  | "too-many-sockets"
+  /** What came was no HTTP, or more headers than are taken, or came too slowly. */
+  | "bad-http"
+  | "headers-too-large"
+  | "headers-timeout";
 
 export type CloseCause =
   | "client"
@@ -88,6 +94,8 @@ export type PublisherEvent =
   | { kind: "report"; result: "accepted" | "foreign" | "limited" }
   | { kind: "rollout"; result: RolloutOutcome["kind"] }
   | { kind: "connection-refused"; cause: RefusalCause }
+  /** A plain request was answered with an error. */
+  | { kind: "request-refused"; status: number }
   | { kind: "connection-closed"; cause: CloseCause };
 
 export interface PublisherDeps {

@@ -14,6 +14,7 @@ import {
   type TlsOptions,
 } from "./options.js";
 import { createUpdateStream, type UpdateStream } from "./stream.js";
+import { refusalOfParser, refuse } from "./upgrade.js";
 
 /** How often Node looks for requests that are overdue. */
 const OVERDUE_CHECK_MS = 1_000;
@@ -37,6 +38,7 @@ export async function startPublisher(
   const server = createHttpServer(options.http, certificates);
   server.on("request", (request, response) => void answer(request, response));
   server.on("upgrade", (request, socket, head) => stream.handleUpgrade(request, socket, head));
+  countTrouble(server, deps);
   try {
     await listen(server, options);
   } catch (cause) {
@@ -65,6 +67,23 @@ export async function startPublisher(
       return stopped;
     },
   };
+}
+
+/** Says why, and counts, where a socket never came to a request. */
+function countTrouble(server: Server, deps: PublisherDeps): void {
+  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+    // A peer that has gone already did nothing that we refuse.
+    if (error.code === "ECONNRESET" || !socket.writable) {
+      socket.destroy();
+      return;
+    }
+    const refusal = refusalOfParser(error.code);
+    deps.onEvent?.({ kind: "connection-refused", cause: refusal.cause });
+    refuse(socket, refusal);
+  });
+  server.on("drop", () =>
+    deps.onEvent?.({ kind: "connection-refused", cause: "too-many-sockets" }),
+  );
 }
 
 /** No new connections; subscribers are told; downloads have the same grace to end. */

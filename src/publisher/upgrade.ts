@@ -84,6 +84,17 @@ export function refuse(socket: Duplex, refusal: Refusal): void {
   socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
 }
 
+/** Why a socket brought no request at all, by the code of Node's parser. */
+export function refusalOfParser(code: string | undefined): Refusal {
+  if (code === "HPE_HEADER_OVERFLOW") {
+    return refused("headers-too-large", 431, "the headers are too large");
+  }
+  if (code === "ERR_HTTP_REQUEST_TIMEOUT") {
+    return refused("headers-timeout", 408, "the request did not come in time");
+  }
+  return refused("bad-http", 400, "this is no HTTP request");
+}
+
 /** The same for a plain request. */
 export function refuseReader(response: ServerResponse, refusal: Refusal): void {
   response.writeHead(refusal.status, headersOf(refusal));
