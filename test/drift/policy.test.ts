@@ -128,6 +128,25 @@ describe("decidePlan", () => {
     expect(verdicts.findIndex(({ kind }) => kind === "publish")).toBe(9);
   });
 
+  it("decides the same for the same looks, and says what was missing for each it declines", () => {
+    const latency = fc.double({ min: 1, max: 1_000, noNaN: true });
+    const look = fc.record({ current: latency, best: latency });
+    fc.assert(
+      fc.property(fc.array(look, { maxLength: 60 }), (list) => {
+        const looks = list.map(({ current, best }) => ({
+          current: takes(current),
+          best: takes(Math.min(current, best)),
+        }));
+        const verdicts = follow(looks);
+        expect(follow(looks)).toEqual(verdicts);
+        for (const verdict of verdicts) {
+          if (verdict.kind !== "keep" || verdict.because === "same") continue;
+          expect(verdict.missing!.have).toBeLessThan(verdict.missing!.need);
+        }
+      }),
+    );
+  });
+
   it("never switches under jitter of ten percent, wherever the plans cross", () => {
     const transferShare = fc.double({ min: 0, max: 1, noNaN: true });
     fc.assert(
