@@ -1,14 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import {
-  firstWorld,
-  keyOf,
-  steps,
-  unrest,
-  violation,
-  type World,
-  type WorldLimits,
-} from "../support/rollout-world.js";
+import { keyOf, unrest, violation } from "../support/rollout-promises.js";
+import { firstWorld, steps, type World, type WorldLimits } from "../support/rollout-world.js";
 
 const WALK_STEPS_MAX = 1_000;
 

@@ -207,6 +207,9 @@ function propose(world: World, limits: WorldLimits): World | undefined {
 function move(world: World, event: RolloutEvent): World {
   if (world.rollout === undefined) return world;
   let rollout: Rollout | undefined = advance(world.rollout, event);
+  if (world.rollout.phase === "preparing" && rollout.phase === "committing") {
+    refuseUnready(world, rollout);
+  }
   if (event.kind === "committed") {
     for (const { session } of world.nodes) {
       const said = session === undefined ? undefined : says(session, rollout);
@@ -220,6 +223,15 @@ function move(world: World, event: RolloutEvent): World {
     rollout = undefined;
   }
   return { ...world, rollout, isIncomplete };
+}
+
+/** Beyond the point of no return every participant has loaded what it will be told to switch to. */
+function refuseUnready(world: World, rollout: Exclude<Rollout, { phase: "over" }>): void {
+  for (const [index, { client }] of world.nodes.entries()) {
+    const isParticipant = rollout.participants.has(nodeName(index));
+    if (!isParticipant || client.loaded.includes(rollout.plan.revision)) continue;
+    throw new Error(`${nodeName(index)} is not ready for revision ${rollout.plan.revision}`);
+  }
 }
 
 function says(session: Session, rollout: Rollout): RolloutEvent | undefined {
@@ -379,55 +391,4 @@ function restart(world: World): World {
   let after: World = { ...world, rollout: undefined, isIncomplete: false };
   for (const index of world.nodes.keys()) after = cut(after, index, false) ?? after;
   return after;
-}
-
-/** What is wrong with a world; undefined where nothing is. */
-export function violation(world: World): string | undefined {
-  const [source] = world.nodes;
-  if (source === undefined || source.session === undefined || !source.client.isSynced) {
-    return undefined;
-  }
-  for (const revision of [source.client.inForce, ...source.client.draining]) {
-    for (const [ready, index, boot] of world.ready) {
-      const { client } = world.nodes[index]!;
-      if (ready !== revision || client.boot !== boot || client.loaded.includes(revision)) continue;
-      return `requests begin on revision ${revision}, which ${nodeName(index)} was ready for and dropped`;
-    }
-  }
-  return undefined;
-}
-
-/** What a world without further steps lacks to be quiet. */
-export function unrest(world: World): string | undefined {
-  if (world.rollout !== undefined) return `a rollout stays ${world.rollout.phase}`;
-  for (const [index, { session, client }] of world.nodes.entries()) {
-    if (session?.refused.get("camera")?.revision === world.inForce) continue;
-    if (client.inForce !== world.inForce) {
-      return `${nodeName(index)} stays on revision ${client.inForce}, not ${world.inForce}`;
-    }
-    const isRetired = client.loaded.every((revision) => revision >= world.inForce);
-    if (!isRetired && !world.isIncomplete)
-      return `${nodeName(index)} keeps ${client.loaded.join()}`;
-    const future = client.loaded.filter((revision) => revision > world.inForce);
-    if (future.length > 0) return `${nodeName(index)} keeps ${future.join()}, which was aborted`;
-  }
-  return undefined;
-}
-
-/** Equal for worlds that behave alike from here on: what nonces are called does not matter. */
-export function keyOf(world: World): string {
-  const named = new Map<string, number>();
-  const told = { ...world, nonces: 0, ready: [...world.ready].sort() };
-  return JSON.stringify(told, (key, value: unknown) => {
-    if (value instanceof Map || value instanceof Set) return [...(value as Iterable<unknown>)];
-    if (key === "nonce") {
-      const nonce = String(value);
-      if (!named.has(nonce)) named.set(nonce, named.size);
-      return named.get(nonce);
-    }
-    if (typeof value === "object" && value !== null && "pipeline" in value && "source" in value) {
-      return (value as PlanDocument).revision;
-    }
-    return value;
-  });
 }
