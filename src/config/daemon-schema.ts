@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { benchmarkOptionsSchema } from "../benchmark/options.js";
 import { driftOptionsSchema } from "../drift/options.js";
+import { DEFAULT_SOURCE_RULES, sourceRulesSchema } from "../drift/sources.js";
 import { publisherOptionsSchema } from "../publisher/options.js";
 import { recorderOptionsSchema, storeOptionsSchema } from "../store/options.js";
 import {
@@ -52,6 +53,16 @@ export const daemonFileSchema = z.strictObject({
     })
     .prefault({})
     .describe("MQTT, by which device and cloud report."),
+  telemetry: z
+    .strictObject({
+      sources: sourceRulesSchema
+        .default(DEFAULT_SOURCE_RULES)
+        .describe(
+          "How much sources of link reports count, by their names; the first rule that fits decides. A report without a source is of unnamed.",
+        ),
+    })
+    .prefault({})
+    .describe("What is taken from link reports."),
   probeServer: probeServerOptionsSchema
     .prefault({})
     .describe("Answers the link measurements of other nodes."),

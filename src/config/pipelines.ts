@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
+import { globPattern } from "../core/index.js";
 import { type DriftOptions, driftOptionsSchema } from "../drift/options.js";
 import { constraintsSchema, costModelSchema } from "../planner/options.js";
 import { nameSchema } from "../protocol/index.js";
@@ -61,12 +62,8 @@ export function matchesDevice(
 ): boolean {
   if (Array.isArray(selector)) return selector.includes(device.name);
   const { names, hardwareClass } = selector;
-  if (names !== undefined && !patternOf(names).test(device.name)) return false;
+  if (names !== undefined && !globPattern(names).test(device.name)) return false;
   return hardwareClass === undefined || hardwareClass === device.hardwareClass;
-}
-
-function patternOf(glob: string): RegExp {
-  return new RegExp(`^${glob.replace(/\*+/g, ".*")}$`);
 }
 
 /** Name of the pipeline of one device; shortened, with a hash in its place, where it would be too long. */

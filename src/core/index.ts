@@ -5,4 +5,4 @@ export { isLoopback } from "./loopback.js";
 export { nearest, suggestion } from "./nearest.js";
 export { type Random, seededRandom } from "./random.js";
 export { Teardown, type TeardownOptions } from "./teardown.js";
-export { printable } from "./text.js";
+export { globPattern, printable } from "./text.js";

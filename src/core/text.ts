@@ -10,3 +10,9 @@ export function printable(text: string, lengthMax = 200): string {
   const cut = text.length > lengthMax ? `${text.slice(0, lengthMax)}…` : text;
   return cut.replace(UNPRINTABLE, (mark) => `\\u{${(mark.codePointAt(0) ?? 0).toString(16)}}`);
 }
+
+/** A name pattern in which * stands for any characters, as an expression for the whole name. */
+export function globPattern(glob: string): RegExp {
+  const literal = glob.replace(/[.+?^${}()|[\]\\]/g, "\\$&");
+  return new RegExp(`^${literal.replace(/\*+/g, ".*")}$`);
+}

@@ -1,4 +1,11 @@
-import { addSample, type Estimate, type LinkSample, withSample } from "../drift/index.js";
+import {
+  addSample,
+  type Estimate,
+  hearSource,
+  type LinkSample,
+  type SourceReading,
+  withSample,
+} from "../drift/index.js";
 import type { LinkReport, NodeState, Profile } from "../protocol/index.js";
 
 /** Anything slower than this, but more than nothing, counts as this slow. */
@@ -7,6 +14,8 @@ const BANDWIDTH_MBPS_MIN = 0.01;
 const REMEMBERED_WEIGHT = 1e-9;
 const NODES_MAX = 10_000;
 const LINKS_MAX = 100_000;
+/** Links with an end that nobody has heard of: made-up names must not fill memory and state file. */
+const STRANGE_LINKS_MAX = 256;
 
 export interface LinkView {
   from: string;
@@ -14,6 +23,7 @@ export interface LinkView {
   /** Null: not measured yet. */
   rttMs: number | null;
   secondsPerMegabit: number | null;
+  jitterMs: number | null;
   lossPercent: number | null;
   /** Nothing passes at present. */
   isDown: boolean;
@@ -28,9 +38,12 @@ interface LinkState {
   to: string;
   rtt: Estimate | undefined;
   secondsPerMegabit: Estimate | undefined;
+  jitterMs: number | null;
   lossPercent: number | null;
   isDown: boolean;
   seenAtMs: number | null;
+  /** What each of its sources says. */
+  readings: readonly SourceReading[];
   /** The newest of each, as it was measured. */
   newest: { rttMs: number | null; bandwidthMbps: number | null };
   samples: readonly LinkSample[];
@@ -58,14 +71,20 @@ export class Context {
     this.#nodes.set(state.node, state);
   }
 
+  /** `sourceWeight` is how much the report's source counts beside others of the link. */
   recordLink(
     path: { from: string; to: string },
-    report: LinkReport,
-    time: { nowMs: number; halfLifeMs: number },
+    heard: LinkReport,
+    time: { nowMs: number; halfLifeMs: number; sourceWeight?: number },
   ): void {
     const key = linkKey(path);
+    if (!this.#links.has(key)) this.#makeRoomFor(path);
     if (this.#links.size >= LINKS_MAX && !this.#links.has(key)) return;
     const old = this.#links.get(key);
+    const { readings, combined: report } = hearSource(old?.readings ?? [], heard, {
+      weight: time.sourceWeight ?? 1,
+      atMs: time.nowMs,
+    });
     const sample = (estimate: Estimate | undefined, value: number | undefined) =>
       value === undefined
         ? estimate
@@ -87,13 +106,27 @@ export class Context {
         old?.secondsPerMegabit,
         bandwidthMbps === undefined ? undefined : 1 / bandwidthMbps,
       ),
+      jitterMs: heard.jitterMs ?? old?.jitterMs ?? null,
       lossPercent: lossPercent ?? old?.lossPercent ?? null,
       isDown,
       seenAtMs: Math.max(time.nowMs, old?.seenAtMs ?? Number.NEGATIVE_INFINITY),
+      readings,
       newest: { rttMs, bandwidthMbps: rateMbps },
       samples:
         quality === undefined ? samples : withSample(samples, { atMs: time.nowMs, ...quality }),
     });
+  }
+
+  /** The longest unseen of the strange links gives way to a further one. */
+  #makeRoomFor(path: { from: string; to: string }): void {
+    const isStrange = ({ from, to }: { from: string; to: string }): boolean =>
+      !this.#nodes.has(from) || !this.#nodes.has(to);
+    if (!isStrange(path)) return;
+    const strange = [...this.#links.values()].filter(isStrange);
+    if (strange.length < STRANGE_LINKS_MAX) return;
+    const seen = (link: LinkState): number => link.seenAtMs ?? Number.NEGATIVE_INFINITY;
+    const oldest = strange.reduce((one, other) => (seen(other) < seen(one) ? other : one));
+    this.#links.delete(linkKey(oldest));
   }
 
   /** Values of before a restart: used until the first sample arrives, never a reason for drift. */
@@ -106,9 +139,11 @@ export class Context {
         to: link.to,
         rtt: estimate(link.rttMs),
         secondsPerMegabit: estimate(link.secondsPerMegabit),
+        jitterMs: null,
         lossPercent: null,
         isDown: false,
         seenAtMs: null,
+        readings: [],
         newest: {
           rttMs: link.rttMs,
           bandwidthMbps: link.secondsPerMegabit === null ? null : 1 / link.secondsPerMegabit,
@@ -149,6 +184,7 @@ export class Context {
       to: link.to,
       rttMs: link.rtt?.mean ?? null,
       secondsPerMegabit: link.secondsPerMegabit?.mean ?? null,
+      jitterMs: link.jitterMs,
       lossPercent: link.lossPercent,
       isDown: link.isDown,
       seenAtMs: link.seenAtMs,

@@ -7,6 +7,7 @@ import {
 } from "../telemetry/index.js";
 import { notEqual } from "./measure.js";
 import { Presence } from "./presence.js";
+import { takeLink } from "./take-link.js";
 import { type Running, takeProfile, wake } from "./running.js";
 
 const FAREWELL_HOLD_MS = 300;
@@ -15,7 +16,7 @@ const RETURN_GRACE_MS = 45_000;
 
 /** Starts the broker where none is configured, the MQTT client, and this node's own link probes. */
 export async function startHearing(running: Running): Promise<Telemetry> {
-  const { parts, context, teardown, clock, random } = running;
+  const { parts, teardown, clock, random } = running;
   const { config } = running.desired;
   const log = running.log.child({ component: "telemetry" });
   let mqtt = config.mqtt.client;
@@ -36,14 +37,8 @@ export async function startHearing(running: Running): Promise<Telemetry> {
         onNodeState: (state) => {
           if (state.node !== running.self.node) presence.hear(state);
         },
-        onLink: ({ from, to, report, measuredMonotonicMs }) => {
-          const halfLifeMs = running.desired.config.thresholds.smoothingHalfLifeSeconds * 1_000;
-          context.recordLink({ from, to }, report, { nowMs: measuredMonotonicMs, halfLifeMs });
-          const ageMs = clock.monotonicMs() - measuredMonotonicMs;
-          const at = Math.max(0, Math.round(clock.nowMs() - ageMs));
-          parts.recorder?.write({ kind: "link", from, to, ...report, at });
-          parts.reconciler?.request();
-        },
+        hasHeardOf: (node) => running.context.node(node) !== undefined,
+        onLink: (event) => takeLink(running, event),
         onProfile: (profile) => {
           if (profile.node.name === running.self.node) return;
           if (profile.equality.ok) void takeProfile(running, profile);

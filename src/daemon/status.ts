@@ -72,6 +72,7 @@ function linksOf({ context, staleMs, time }: StatusInputs): Status["links"] {
       rttMs: link.rttMs,
       bandwidthMbps:
         link.secondsPerMegabit === null || link.isDown ? null : 1 / link.secondsPerMegabit,
+      jitterMs: link.jitterMs,
       lossPercent: link.lossPercent,
       ageSeconds: Math.max(0, ageMs / MS_PER_SECOND),
       stale: link.seenAtMs === null || ageMs > staleMs,

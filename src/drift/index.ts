@@ -30,6 +30,15 @@ export {
   switchCostMsOf,
   type Verdict,
 } from "./policy.js";
+export {
+  DEFAULT_SOURCE_RULES,
+  hearSource,
+  type SourceReading,
+  type SourceRules,
+  sourceRulesSchema,
+  sourceWeight,
+  UNNAMED_SOURCE,
+} from "./sources.js";
 export { type Story, tell, tellTrigger } from "./words.js";
 export { type LinkHistory, type LinkSample, momentsOf, withSample } from "./history.js";
 export {

@@ -21,12 +21,20 @@ export const nodeStateSchema = z.strictObject({
 });
 export type NodeState = z.infer<typeof nodeStateSchema>;
 
+const sourceNameSchema = z
+  .string()
+  .regex(/^[\w.-]{1,63}$/, "use 1 to 63 letters, digits, _, . and -");
+
 /** A measured directed link. The range limits reject units that are wrong by factors, not slow links. */
 export const linkReportSchema = z
   .strictObject({
     rttMs: z.number().min(0).max(600_000).optional(),
     bandwidthMbps: z.number().min(0).max(1_000_000).optional(),
     lossPercent: z.number().min(0).max(100).optional(),
+    /** How much round trips differ: mean difference of one to the next. Told, never planned with. */
+    jitterMs: z.number().min(0).max(600_000).optional(),
+    /** Who measured: "runtime", "probe-cam-1", "telegraf". Sources are weighed by it. */
+    source: sourceNameSchema.optional(),
     /** Unix milliseconds of the measurement; without it the arrival counts. */
     at: z.number().int().positive().optional(),
   })

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { linkReportSchema } from "./mqtt.js";
 import { nameSchema } from "./names.js";
 import { decisionSchema } from "./plan.js";
 
@@ -10,9 +11,11 @@ export const recordSchema = z.discriminatedUnion("kind", [
     at: z.number().int().nonnegative(),
     from: nameSchema,
     to: nameSchema,
-    rttMs: z.number().min(0).max(600_000).optional(),
-    bandwidthMbps: z.number().min(0).max(1_000_000).optional(),
-    lossPercent: z.number().min(0).max(100).optional(),
+    rttMs: linkReportSchema.shape.rttMs,
+    bandwidthMbps: linkReportSchema.shape.bandwidthMbps,
+    lossPercent: linkReportSchema.shape.lossPercent,
+    jitterMs: linkReportSchema.shape.jitterMs,
+    source: linkReportSchema.shape.source,
   }),
   z.strictObject({ kind: z.literal("decision"), ...decisionSchema.shape }),
 ]);

@@ -29,6 +29,8 @@ export const statusSchema = z.strictObject({
       to: nameSchema,
       rttMs: z.number().nullable(),
       bandwidthMbps: z.number().nullable(),
+      /** Left out by daemons of before it was measured. */
+      jitterMs: z.number().nullable().optional(),
       lossPercent: z.number().nullable(),
       ageSeconds: z.number().nonnegative(),
       stale: z.boolean(),

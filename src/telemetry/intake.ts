@@ -9,6 +9,7 @@ import {
   parseJson,
   profileSchema,
 } from "../protocol/index.js";
+import { KnownReports } from "./known-reports.js";
 import type { MqttOptions } from "./options.js";
 import { observePresence, type Presence } from "./presence.js";
 import { type Bucket, LatestPerKey, type Rate, takeTokens } from "./rate.js";
@@ -17,6 +18,8 @@ import { formatTopic, type Topic } from "./topics.js";
 
 /** A link report has a handful of numbers; what is longer is not one. */
 const LINK_BYTES_MAX = 4_096;
+/** Links with an end that nobody has heard of; they must not take the room of the others. */
+const STRANGE_LINKS_MAX = 256;
 /** Profiles are rare and costly to read. */
 const PROFILE_RATE: Rate = { perSecond: 1, burst: 5 };
 
@@ -39,6 +42,8 @@ export interface IntakeHandlers {
   onProfile?(profile: Profile): void;
   /** Where given, messages about other nodes are dropped and counted. */
   knowsNode?(node: string): boolean;
+  /** Where given, links between nodes that it has not heard of get little room. */
+  hasHeardOf?(node: string): boolean;
 }
 
 interface IntakeDeps {
@@ -66,6 +71,8 @@ export class Intake {
   readonly #limits: MqttOptions["limits"];
   readonly #deps: IntakeDeps;
   readonly #links: LatestPerKey<LinkEvent>;
+  readonly #strangeLinks: LatestPerKey<LinkEvent>;
+  readonly #reports: KnownReports;
   readonly #presence = new Map<string, Presence>();
   readonly #profileBuckets = new Map<string, Bucket>();
 
@@ -74,13 +81,16 @@ export class Intake {
     this.#limits = limits;
     this.#deps = deps;
     const rate = { perSecond: limits.linkReportsPerSecond, burst: limits.linkReportsBurst };
-    this.#links = new LatestPerKey({ rate, keysMax: limits.linksMax }, deps.clock, (event) =>
-      deps.handlers.onLink?.(event),
-    );
+    const deliver = (event: LinkEvent): void => deps.handlers.onLink?.(event);
+    this.#links = new LatestPerKey({ rate, keysMax: limits.linksMax }, deps.clock, deliver);
+    const keysMax = Math.min(STRANGE_LINKS_MAX, limits.linksMax);
+    this.#strangeLinks = new LatestPerKey({ rate, keysMax }, deps.clock, deliver);
+    this.#reports = new KnownReports(limits.linksMax);
   }
 
   stop(): void {
     this.#links.stop();
+    this.#strangeLinks.stop();
   }
 
   state(topic: Topic & { kind: "state" }, message: Message): void {
@@ -135,16 +145,28 @@ export class Intake {
       return;
     }
     const measuredMonotonicMs = clock.monotonicMs() - Math.max(0, ageMs);
-    const { from, to } = topic;
-    const verdict = this.#links.offer(`${from}/${to}`, {
-      from,
-      to,
+    this.#offer(message, {
+      from: topic.from,
+      to: topic.to,
       report,
       receivedAtMs,
       measuredMonotonicMs,
     });
+  }
+
+  /** At a bounded rate for each source of each link, so that a flood of one does not drown another. */
+  #offer(message: Message, event: LinkEvent): void {
+    const { from, to, report } = event;
+    const seen = this.#reports.observe(`${from}/${to}`, report, this.#deps.clock.monotonicMs());
+    if (seen === "duplicate") this.#reject("duplicate", message, "the same report came before");
+    if (seen === "too-many") this.#reject("too-many", message, "too many sources for one link");
+    if (seen !== "new") return;
+    const { handlers } = this.#deps;
+    const isStrange = [from, to].some((node) => handlers.hasHeardOf?.(node) === false);
+    const links = isStrange ? this.#strangeLinks : this.#links;
+    const verdict = links.offer(`${from}/${to}/${report.source ?? ""}`, event);
     if (verdict === "replaced") this.#reject("rate", message, "a newer report took its place");
-    if (verdict === "full") this.#reject("too-many", message, "more links than limits.linksMax");
+    if (verdict === "full") this.#reject("too-many", message, "more links than are followed");
   }
 
   profile(topic: Topic & { kind: "profile" }, message: Message): void {

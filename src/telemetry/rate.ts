@@ -31,6 +31,9 @@ export interface LatestOptions {
 
 export type OfferVerdict = "passed" | "held" | "replaced" | "full";
 
+/** A key that was not used for so long gives way when there is no room. */
+const IDLE_MS = 60_000;
+
 interface Slot<T> {
   bucket: Bucket;
   held: { value: T } | undefined;
@@ -56,9 +59,11 @@ export class LatestPerKey<T> {
 
   offer(key: string, value: T): OfferVerdict {
     const known = this.#slots.get(key);
-    if (known === undefined && this.#slots.size >= this.#options.keysMax) return "full";
+    if (known === undefined && !this.#hasRoom()) return "full";
     const { bucket, taken } = this.#take(known?.bucket);
     const replaced = known?.held !== undefined;
+    // The first one is always the one that was used longest ago.
+    this.#slots.delete(key);
     this.#slots.set(key, { bucket, held: taken ? undefined : { value } });
     if (taken) {
       this.#deliver(value);
@@ -71,6 +76,15 @@ export class LatestPerKey<T> {
   stop(): void {
     this.#stopped.abort();
     this.#slots.clear();
+  }
+
+  #hasRoom(): boolean {
+    if (this.#slots.size < this.#options.keysMax) return true;
+    for (const [key, { bucket, held }] of this.#slots) {
+      if (held !== undefined || this.#clock.monotonicMs() - bucket.filledAtMs < IDLE_MS) break;
+      this.#slots.delete(key);
+    }
+    return this.#slots.size < this.#options.keysMax;
   }
 
   #take(bucket: Bucket | undefined): { bucket: Bucket; taken: boolean } {

@@ -10,6 +10,7 @@ export const REJECTION_CAUSES = [
   "unknown-node",
   "too-old",
   "future",
+  "duplicate",
   "rate",
   "too-many",
   "old-will",

@@ -44,6 +44,27 @@ describe("the context", () => {
     expect(heard(context).samples.at(-1)).toEqual({ atMs: 2_000, rttMs: 6, bandwidthMbps: 8 });
   });
 
+  it("hears several sources of a link as one, and keeps few links of made-up nodes", () => {
+    const context = new Context();
+    const record = (source: string, bandwidthMbps: number, sourceWeight: number): void =>
+      context.recordLink(
+        PATH,
+        { rttMs: 5, bandwidthMbps, source },
+        { nowMs: 1_000, halfLifeMs: HALF_LIFE_MS, sourceWeight },
+      );
+    record("probe", 8, 2);
+    record("liar", 1_000, 1);
+    record("meter", 10, 1);
+    const [newest] = heard(context).samples.slice(-1);
+    expect(newest?.bandwidthMbps).toBeGreaterThanOrEqual(8);
+    expect(newest?.bandwidthMbps).toBeLessThanOrEqual(10);
+    for (let index = 0; index < 10_000; index += 1) {
+      const path = { from: `no-${index}`, to: "edge-1" };
+      context.recordLink(path, { rttMs: 1 }, { nowMs: index, halfLifeMs: HALF_LIFE_MS });
+    }
+    expect(context.links().length).toBeLessThanOrEqual(256);
+  });
+
   it("gives remembered values way to the first that is measured", () => {
     const context = new Context();
     context.rememberLinks([{ ...PATH, rttMs: 500, secondsPerMegabit: 10 }], 0);

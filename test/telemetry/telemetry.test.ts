@@ -252,6 +252,8 @@ for (const { title, start } of brokers) {
       await client.publishAsync(`scission/v1/lab/nodes/cam-1/profiles/${"0".repeat(64)}`, "{}");
       await client.publishAsync(link, '{"__proto__":{"polluted":1},"rttMs":7}');
       await client.publishAsync(link, JSON.stringify({ rttMs: 8, at: now }), { qos: 1 });
+      await client.publishAsync(link, JSON.stringify({ rttMs: 8, at: now }), { qos: 1 });
+      await until(() => edge.counters().duplicate === 1);
       await until(() => links.some(({ report }) => report.rttMs === 8));
       expect(links.map(({ report }) => report.rttMs).filter((rtt) => rtt !== 7)).toEqual([8]);
       expect("polluted" in {}).toBe(false);

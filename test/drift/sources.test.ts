@@ -1,0 +1,112 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import {
+  DEFAULT_SOURCE_RULES,
+  hearSource,
+  type SourceReading,
+  sourceWeight,
+} from "../../src/drift/index.js";
+import type { LinkReport } from "../../src/protocol/index.js";
+
+const value = fc.double({ min: 0.01, max: 100_000, noNaN: true });
+const weight = fc.double({ min: 0.01, max: 1_000, noNaN: true });
+
+/** What all reports, each of a source of its own, come to. */
+function heard(reports: readonly { report: LinkReport; weight: number; atMs?: number }[]) {
+  let readings: readonly SourceReading[] = [];
+  let combined: LinkReport = {};
+  for (const { report, weight, atMs = 0 } of reports) {
+    ({ readings, combined } = hearSource(readings, report, { weight, atMs }));
+  }
+  return { readings, combined };
+}
+
+describe("link sources", () => {
+  it("are weighed by the first rule that fits", () => {
+    const weights = ["runtime", "probe-cam-1", "telegraf", undefined].map((source) =>
+      sourceWeight(DEFAULT_SOURCE_RULES, source),
+    );
+    expect(weights).toEqual([4, 2, 1, 1]);
+    const rules = [
+      { match: "lab.*", weight: 0 },
+      { match: "unnamed", weight: 3 },
+    ];
+    expect(sourceWeight(rules, "lab.7")).toBe(0);
+    expect(sourceWeight(rules, "labs7")).toBe(0);
+    expect(sourceWeight(rules, "unnamed")).toBe(3);
+    expect(sourceWeight(rules)).toBe(3);
+  });
+
+  it("one alone is taken at its word, whatever it says and when", () => {
+    fc.assert(
+      fc.property(fc.array(fc.record({ rttMs: value, bandwidthMbps: value })), (reports) => {
+        let readings: readonly SourceReading[] = [];
+        for (const [index, report] of reports.entries()) {
+          const atMs = (index * 7_919) % 1_000;
+          const result = hearSource(readings, report, { weight: 1, atMs });
+          expect(result.combined).toBe(report);
+          readings = result.readings;
+        }
+      }),
+    );
+  });
+
+  it("one liar among three or more never moves a value beyond what the others say", () => {
+    const honest = fc.array(fc.record({ value, weight }), { minLength: 2, maxLength: 6 });
+    const lie = fc.oneof(value, fc.constant(0), fc.constant(1_000_000));
+    fc.assert(
+      fc.property(honest, lie, weight, fc.nat(), (others, said, liarWeight, place) => {
+        const reports = others.map(({ value, weight }, index) => ({
+          report: { source: `s${index}`, rttMs: value, bandwidthMbps: value } as LinkReport,
+          weight,
+        }));
+        reports.splice(place % (reports.length + 1), 0, {
+          report: { source: "liar", rttMs: said, bandwidthMbps: said, lossPercent: 100 },
+          weight: liarWeight,
+        });
+        const { readings } = heard(reports);
+        const last = hearSource(readings, reports.at(-1)!.report, {
+          weight: reports.at(-1)!.weight,
+          atMs: 0,
+        }).combined;
+        const values = others.map((one) => one.value);
+        const slack = 1e-9;
+        for (const metric of [last.rttMs, last.bandwidthMbps]) {
+          expect(metric).toBeGreaterThanOrEqual(Math.min(...values) * (1 - slack));
+          expect(metric).toBeLessThanOrEqual(Math.max(...values) * (1 + slack));
+        }
+        expect(last.lossPercent ?? 0).toBeLessThan(100);
+      }),
+    );
+  });
+
+  it("of two the weightier holds, until it falls silent", () => {
+    const probe = { report: { source: "probe", bandwidthMbps: 40 }, weight: 2 };
+    const meter = { report: { source: "meter", bandwidthMbps: 900 }, weight: 1 };
+    expect(heard([probe, meter]).combined.bandwidthMbps).toBeCloseTo(40);
+    expect(heard([meter, probe]).combined.bandwidthMbps).toBeCloseTo(40);
+    expect(heard([probe, { ...meter, atMs: 60_000 }]).combined.bandwidthMbps).toBe(900);
+  });
+
+  it("an outage that only one of several tells is none; one that most tell is one", () => {
+    const up = (source: string) => ({ report: { source, bandwidthMbps: 40, rttMs: 5 }, weight: 1 });
+    const down = (source: string) => ({ report: { source, lossPercent: 100 }, weight: 1 });
+    const one = heard([up("a"), up("b"), down("c")]).combined;
+    expect(one.bandwidthMbps).toBeCloseTo(40);
+    expect(one.lossPercent).not.toBe(100);
+    expect(heard([up("a"), down("b"), down("c")]).combined.bandwidthMbps).toBe(0);
+    // Also when the one that denies it reports last, and something else.
+    const rtt = { report: { source: "a", rttMs: 5 }, weight: 1 };
+    expect(heard([up("a"), down("b"), down("c"), rtt]).combined.bandwidthMbps).toBe(0);
+    const back = heard([up("a"), down("b"), down("c"), up("b"), up("c")]).combined;
+    expect(back.bandwidthMbps).toBeCloseTo(40);
+  });
+
+  it("keeps few sources of a flood of names", () => {
+    const reports = Array.from({ length: 1_000 }, (_, index) => ({
+      report: { source: `s${index}`, rttMs: 1 },
+      weight: 1,
+    }));
+    expect(heard(reports).readings.length).toBeLessThanOrEqual(8);
+  });
+});
