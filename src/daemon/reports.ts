@@ -1,10 +1,9 @@
-import { passiveMbps } from "../drift/index.js";
+import { PASSIVE_SOURCE, passiveMbps } from "../drift/index.js";
 import type { ReportMessage } from "../protocol/index.js";
 import { idleMsOf, type MeasuredStage } from "./loads.js";
 import { situationOf } from "./problem.js";
+import { takeLink } from "./take-link.js";
 import { pipelinesOf, planOf, type Running, wake } from "./running.js";
-
-const MS_PER_SECOND = 1_000;
 
 /** Takes what the runtime of `node` measured into the context: the load of its node, and its links. */
 export function takeReport(running: Running, node: string, report: ReportMessage): void {
@@ -33,14 +32,15 @@ function measuredStages(running: Running, node: string, report: ReportMessage): 
 
 /** Real tensors tell a link's rate where they are large enough; its round trip must be known. */
 function takeTransfers(running: Running, report: ReportMessage, nowMs: number): void {
-  const { context, parts, clock, desired } = running;
-  const halfLifeMs = desired.config.thresholds.smoothingHalfLifeSeconds * MS_PER_SECOND;
+  const { context, parts } = running;
   for (const { from, to, bytes, transferMs } of report.transfers) {
     const link = context.links().find((known) => known.from === from && known.to === to);
     if (link === undefined || link.rttMs === null) continue;
     const bandwidthMbps = passiveMbps({ bytes, transferMs }, link.rttMs);
     if (bandwidthMbps === undefined) continue;
-    context.recordLink({ from, to }, { bandwidthMbps }, { nowMs, halfLifeMs });
-    parts.recorder?.write({ kind: "link", from, to, bandwidthMbps, at: clock.nowMs() });
+    const measured = { bandwidthMbps, source: PASSIVE_SOURCE };
+    // By way of the broker also the probers learn of it, and this daemon as of any other report.
+    if (parts.telemetry?.publishLink(from, to, measured) === true) continue;
+    takeLink(running, { from, to, report: measured, measuredMonotonicMs: nowMs });
   }
 }

@@ -33,6 +33,7 @@ export {
 export {
   DEFAULT_SOURCE_RULES,
   hearSource,
+  PASSIVE_SOURCE,
   type SourceReading,
   type SourceRules,
   sourceRulesSchema,

@@ -4,6 +4,8 @@ import type { LinkReport } from "../protocol/index.js";
 
 /** What a report is taken to come from that names no source. */
 export const UNNAMED_SOURCE = "unnamed";
+/** Estimates from real transfers, which make bursts of probes unnecessary. */
+export const PASSIVE_SOURCE = "runtime";
 /** A value that is older than this beside newer ones of other sources counts no more. */
 const FRESH_MS = 20_000;
 /** Sources of one link that are kept apart; beyond, the one that was silent longest goes. */
