@@ -1,7 +1,6 @@
 import { z } from "zod";
 import { benchmarkOptionsSchema } from "../benchmark/options.js";
-import { driftOptionsSchema } from "../drift/options.js";
-import { DEFAULT_SOURCE_RULES, sourceRulesSchema } from "../drift/sources.js";
+import { DEFAULT_SOURCE_RULES, driftOptionsSchema, sourceRulesSchema } from "../drift/options.js";
 import { publisherOptionsSchema } from "../publisher/options.js";
 import { recorderOptionsSchema, storeOptionsSchema } from "../store/options.js";
 import {

@@ -6,7 +6,13 @@ export {
   startDeviation,
 } from "./deviation.js";
 export { addSample, type Estimate } from "./estimate.js";
-export { type DriftOptions, driftOptionsSchema } from "./options.js";
+export {
+  DEFAULT_SOURCE_RULES,
+  type DriftOptions,
+  driftOptionsSchema,
+  type SourceRules,
+  sourceRulesSchema,
+} from "./options.js";
 export {
   latencyAt,
   type LinkQuality,
@@ -31,12 +37,9 @@ export {
   type Verdict,
 } from "./policy.js";
 export {
-  DEFAULT_SOURCE_RULES,
   hearSource,
   PASSIVE_SOURCE,
   type SourceReading,
-  type SourceRules,
-  sourceRulesSchema,
   sourceWeight,
   UNNAMED_SOURCE,
 } from "./sources.js";

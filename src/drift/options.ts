@@ -148,3 +148,30 @@ export const driftOptionsSchema = z.strictObject({
     .describe("Losses by staying that are below this share of the latency do not add up."),
 });
 export type DriftOptions = z.infer<typeof driftOptionsSchema>;
+
+const RULES_MAX = 100;
+
+/** Which sources of link reports count how much; the first rule that fits decides. */
+export const sourceRulesSchema = z
+  .array(
+    z.strictObject({
+      match: z
+        .string()
+        .regex(/^[\w.*-]{1,63}$/, "use letters, digits, _, ., - and * for any number of them")
+        .describe('Name of the source; * stands for any characters: "telegraf-*".'),
+      weight: z
+        .number()
+        .min(0)
+        .max(1_000)
+        .describe("How much it counts beside others of the same link; 0: it is ignored."),
+    }),
+  )
+  .max(RULES_MAX);
+export type SourceRules = z.infer<typeof sourceRulesSchema>;
+
+/** Real transfers tell most, then the project's own probes, then everybody else. */
+export const DEFAULT_SOURCE_RULES: SourceRules = [
+  { match: "runtime*", weight: 4 },
+  { match: "probe*", weight: 2 },
+  { match: "*", weight: 1 },
+];

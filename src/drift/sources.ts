@@ -1,6 +1,6 @@
-import { z } from "zod";
 import { globPattern } from "../core/index.js";
 import type { LinkReport } from "../protocol/index.js";
+import type { SourceRules } from "./options.js";
 
 /** What a report is taken to come from that names no source. */
 export const UNNAMED_SOURCE = "unnamed";
@@ -10,34 +10,8 @@ export const PASSIVE_SOURCE = "runtime";
 const FRESH_MS = 20_000;
 /** Sources of one link that are kept apart; beyond, the one that was silent longest goes. */
 const SOURCES_MAX = 8;
-const RULES_MAX = 100;
 /** From so many on, one source alone never decides. */
 const QUORUM = 3;
-
-/** Which sources of link reports count how much; the first rule that fits decides. */
-export const sourceRulesSchema = z
-  .array(
-    z.strictObject({
-      match: z
-        .string()
-        .regex(/^[\w.*-]{1,63}$/, "use letters, digits, _, ., - and * for any number of them")
-        .describe('Name of the source; * stands for any characters: "telegraf-*".'),
-      weight: z
-        .number()
-        .min(0)
-        .max(1_000)
-        .describe("How much it counts beside others of the same link; 0: it is ignored."),
-    }),
-  )
-  .max(RULES_MAX);
-export type SourceRules = z.infer<typeof sourceRulesSchema>;
-
-/** Real transfers tell most, then the project's own probes, then everybody else. */
-export const DEFAULT_SOURCE_RULES: SourceRules = [
-  { match: "runtime*", weight: 4 },
-  { match: "probe*", weight: 2 },
-  { match: "*", weight: 1 },
-];
 
 /** The weight of a source; 0 where no rule fits. */
 export function sourceWeight(rules: SourceRules, source = UNNAMED_SOURCE): number {
