@@ -57,10 +57,12 @@ describe("link sources", () => {
     const liar = fc.record({ said, weight });
     fc.assert(
       fc.property(honest, liar, fc.nat(), (others, lie, place) => {
-        const reports = others.map(({ value, weight }, index) => ({
-          report: { source: `s${index}`, rttMs: value, bandwidthMbps: value },
-          weight,
-        }));
+        const reports: { report: LinkReport; weight: number }[] = others.map(
+          ({ value, weight }, index) => ({
+            report: { source: `s${index}`, rttMs: value, bandwidthMbps: value },
+            weight,
+          }),
+        );
         reports.splice(place % (reports.length + 1), 0, {
           report: { source: "liar", rttMs: lie.said, bandwidthMbps: lie.said, lossPercent: 100 },
           weight: lie.weight,
