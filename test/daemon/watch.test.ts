@@ -24,6 +24,7 @@ function situation(shown: Shown = {}): Situation {
     to: "edge-1",
     rttMs,
     secondsPerMegabit: 1 / mbps,
+    jitterMs: null,
     lossPercent: null,
     isDown,
     seenAtMs,
