@@ -1,0 +1,199 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { seededRandom } from "../../src/core/index.js";
+import type { Status } from "../../src/protocol/index.js";
+import { freePort, type RunningProcess, spawnScissiond } from "../support/daemon-process.js";
+import {
+  complaintsOf,
+  type Held,
+  heldAfter,
+  RecordingClient,
+  type Step,
+} from "../support/history.js";
+import { aPlan } from "../support/plans.js";
+import { until } from "../support/poll.js";
+import { runPublisher } from "../support/publisher.js";
+import { startSite, writeSite } from "../support/site.js";
+
+const plan = (revision: number, epoch = "one", reason = "") => aPlan({ epoch, revision, reason });
+const snapshot = (revision: number, have?: number, epoch = "one"): Step => ({
+  type: "snapshot",
+  epoch,
+  nonce: "n",
+  revisions: { camera: revision },
+  plans: have === revision ? [] : [plan(revision, epoch)],
+});
+const update = (revision: number, epoch = "one", reason = ""): Step => ({
+  type: "update",
+  epoch,
+  nonce: "n",
+  plan: plan(revision, epoch, reason),
+});
+const heartbeat = (revision: number): Step => ({
+  type: "heartbeat",
+  epoch: "one",
+  revisions: { camera: revision },
+});
+const connect = (revision?: number): Step => ({
+  type: "connect",
+  have: revision === undefined ? undefined : { epoch: "one", revisions: { camera: revision } },
+});
+
+const RIGHT: readonly Step[] = [
+  connect(),
+  snapshot(1),
+  update(2),
+  heartbeat(2),
+  update(4),
+  connect(4),
+  snapshot(4, 4),
+  update(5),
+];
+const FINAL: Held = { epoch: "one", revisions: new Map([["camera", 5]]) };
+
+describe("the validators of histories", () => {
+  it("have nothing against a right one", () => {
+    expect(complaintsOf([RIGHT, RIGHT], FINAL)).toEqual({});
+  });
+
+  it.each<[string, readonly Step[]]>([
+    ["ordered", RIGHT.with(2, update(4)).with(4, update(3))],
+    ["unique", [...RIGHT, update(5)]],
+    ["unique", RIGHT.with(2, update(2, "one", "another content"))],
+    ["atomic", RIGHT.with(1, { ...snapshot(1), plans: [] } as Step)],
+    ["atomic", RIGHT.with(2, { ...update(2, "two"), epoch: "one" } as Step)],
+    ["reliable", RIGHT.slice(0, -1)],
+    ["resumable", RIGHT.with(6, snapshot(4))],
+    ["resumable", RIGHT.toSpliced(6, 1)],
+    ["bookmarkable", RIGHT.with(3, heartbeat(5))],
+  ])("find what is not %s", (word, wrong) => {
+    expect(Object.keys(complaintsOf([RIGHT, wrong], FINAL))).toContain(word);
+  });
+});
+
+const SEED = 60_601;
+
+describe("histories of real clients", () => {
+  const cleanup: (() => unknown)[] = [];
+  afterEach(async () => {
+    for (const step of cleanup.splice(0).reverse()) await step();
+  });
+
+  function record(url: string, count: number): RecordingClient[] {
+    return Array.from({ length: count }, () => {
+      const client = new RecordingClient(url);
+      cleanup.push(() => client.stop());
+      return client;
+    });
+  }
+
+  /** Every client has taken what is in force; a slow one reads on. */
+  async function quiet(clients: readonly RecordingClient[], final: Held): Promise<void> {
+    for (const client of clients) client.resume();
+    const key = (held: Held): string => JSON.stringify([held.epoch, [...held.revisions].sort()]);
+    const isQuiet = (): boolean =>
+      clients.every(({ history }) => key(heldAfter(history)) === key(final));
+    await until(isQuiet, { timeoutMs: 20_000, what: "quiet" }).catch(() => undefined);
+  }
+
+  it("keep the six words over hundreds of revisions, cuts, slow readers and a new epoch", async () => {
+    const publisher = await runPublisher({ stream: { heartbeatSeconds: 0.05 } });
+    cleanup.push(() => publisher.stop());
+    const random = seededRandom(SEED);
+    const clients = record(publisher.updatesUrl, 12);
+    const revisions = new Map<string, number>();
+    let epoch = "first";
+    for (let round = 1; round <= 600; round += 1) {
+      if (round === 400) {
+        epoch = "second";
+        revisions.clear();
+      }
+      const pipeline = `pipeline-${Math.floor(random() * 4)}`;
+      if (random() < 0.03) revisions.delete(pipeline);
+      // Revisions are used up for ever, also those of pipelines that were gone for a while.
+      else revisions.set(pipeline, round);
+      const plans = [...revisions].map(([name, revision]) =>
+        aPlan({ pipeline: name, revision, epoch, reason: "x".repeat(10_000) }),
+      );
+      publisher.offer({ epoch, plans });
+      const client = clients[Math.floor(random() * clients.length)]!;
+      const dice = random();
+      if (dice < 0.1) client.cut();
+      else if (dice < 0.3) client.pause();
+      else if (dice < 0.6) client.resume();
+      // Now and then the event loop runs, so that frames of some revisions are under way.
+      if (random() < 0.5) await new Promise((resolve) => setImmediate(resolve));
+    }
+    const final: Held = { epoch, revisions };
+    await quiet(clients, final);
+    const histories = clients.map(({ history }) => history);
+    expect(complaintsOf(histories, final)).toEqual({});
+    const count = (type: Step["type"]): number =>
+      histories.flat().filter((step) => step.type === type).length;
+    // The run was what its name says.
+    expect(count("connect")).toBeGreaterThan(20);
+    expect(count("update")).toBeGreaterThan(300);
+    expect(count("heartbeat")).toBeGreaterThan(0);
+  }, 60_000);
+
+  it("keep the six words when the daemon is killed again and again", async () => {
+    const [http, broker] = [await freePort(), await freePort()];
+    const files = await writeSite({
+      listen: { port: http, stream: { heartbeatSeconds: 0.1 } },
+      mqtt: { broker: { port: broker }, reconnect: { minMs: 20, maxMs: 50 } },
+    });
+    cleanup.push(() => files.remove());
+    const site = await startSite(`mqtt://127.0.0.1:${broker}`);
+    cleanup.push(() => site.stop());
+    let daemon: RunningProcess | undefined;
+    cleanup.push(async () => {
+      daemon?.signal("SIGKILL");
+      await daemon?.ended;
+    });
+    let isGood = false;
+    const flapping = setInterval(() => {
+      isGood = !isGood;
+      const uplink = isGood ? 100 : 0.01;
+      site.setLinks({ uplink, direct: uplink, backbone: 100 });
+    }, 80);
+    cleanup.push(() => clearInterval(flapping));
+    const clients = record(`ws://127.0.0.1:${http}/api/v1/updates`, 5);
+    const random = seededRandom(SEED);
+    const updates = (): number =>
+      clients[0]!.history.filter(({ type }) => type === "update" || type === "snapshot").length;
+    for (let life = 0; life < 5; life += 1) {
+      daemon?.signal("SIGKILL");
+      await daemon?.ended;
+      daemon = spawnScissiond(["run", "--config", files.configPath]);
+      const before = updates();
+      await until(
+        () => {
+          if (random() < 0.01) clients[1 + Math.floor(random() * 4)]!.cut();
+          return updates() >= before + 6;
+        },
+        { timeoutMs: 60_000, what: `updates in life ${life}` },
+      );
+    }
+    clearInterval(flapping);
+    site.setLinks({ uplink: 100, direct: 100, backbone: 100 });
+    const inForce = async (): Promise<Held> => {
+      const answer = await fetch(`http://127.0.0.1:${http}/api/v1/status`);
+      const { epoch, pipelines } = (await answer.json()) as Status;
+      const plans = pipelines.flatMap(({ plan: each }) => each ?? []);
+      return { epoch, revisions: new Map(plans.map((each) => [each.pipeline, each.revision])) };
+    };
+    const isOnCloud = async (): Promise<boolean> => {
+      const answer = await fetch(`http://127.0.0.1:${http}/api/v1/status`);
+      const { pipelines } = (await answer.json()) as Status;
+      return pipelines[0]?.plan?.partitions[0]?.tier === "cloud";
+    };
+    await until(isOnCloud, { timeoutMs: 20_000, what: "the last plan" });
+    const final = await inForce();
+    await quiet(clients, final);
+    expect(
+      complaintsOf(
+        clients.map(({ history }) => history),
+        final,
+      ),
+    ).toEqual({});
+  }, 240_000);
+});
