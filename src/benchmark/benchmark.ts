@@ -1,11 +1,13 @@
-import type { OpenedModel } from "../inference/index.js";
+import type { ModelWorker, OpenedModel } from "../inference/index.js";
 import type { Profile } from "../protocol/index.js";
 import { measureBlockByBlock, workBlockByBlock } from "./block-by-block.js";
 import { type Block, bytesOf, chooseBlocks } from "./blocks.js";
+import { measureByKernels, WORK_BY_KERNELS } from "./by-kernels.js";
+import { isSameEnvironment } from "./environment.js";
 import { readMachineState } from "./machine.js";
 import { judgeNoise } from "./noise.js";
 import type { BenchmarkOptions } from "./options.js";
-import { slowedDown } from "./statistics.js";
+import { type Measurements, slowedDown } from "./statistics.js";
 import { openSteps } from "./steps.js";
 import { type BenchmarkDeps, type ModelRequest, withModel } from "./with-model.js";
 
@@ -13,12 +15,18 @@ export interface BenchmarkRequest extends ModelRequest {
   node: Profile["node"];
   /** Multiplies every time, to stand for a slower node; recorded in the profile. 1 by default. */
   emulatedSlowdown?: number | undefined;
+  /**
+   * The last profile of this model on this node. Where model, split and environment are still the
+   * same, the chain's equality and the cost of cuts are taken over from it.
+   */
+  previous?: Profile | undefined;
 }
 
 /**
- * Times the whole model and each of its blocks, and checks that the chain of blocks computes what
- * the whole computes. Times are medians of as many repeats as make them certain, in milliseconds;
- * those of the blocks are calibrated, so that they sum to the whole.
+ * Times the whole model and shares its time out to the blocks as ONNX Runtime's own profile tells,
+ * or, where that cannot be, times each block on its own; and checks that the chain of blocks computes
+ * what the whole computes. Times are medians of as many repeats as make them certain, in
+ * milliseconds; those of the blocks are calibrated, so that they sum to the whole.
  *
  * With `deps.checkpoint`, a benchmark that was stopped goes on where it was; with `deps.beforeStep`
  * it can be made to wait between any two measurements. The time limit counts such waiting.
@@ -41,10 +49,13 @@ export function benchmarkModel(
     }
     const before = await readMachineState();
     const startedAtMs = deps.clock.monotonicMs();
+    const environment = { ...opened.environment, emulatedSlowdown: slowdown };
+    const previous = comparable(request.previous, { opened, environment, blocks });
     const subject = subjectOf(request, { opened, blocks, options });
-    const steps = await openSteps(subject, { totalWork: workBlockByBlock(blocks), signal, deps });
-    const measured = await measureBlockByBlock(worker, { blocks, options, steps });
-    await steps.finish();
+    const measured = await measure(worker, {
+      ...{ blocks, options, previous, provider: opened.environment.provider },
+      ...{ subject, signal, deps },
+    });
     const noise = judgeNoise(before, await readMachineState(), {
       elapsedMs: deps.clock.monotonicMs() - startedAtMs,
       logicalCores: opened.environment.logicalCores,
@@ -55,13 +66,70 @@ export function benchmarkModel(
       ...(opened.externalSha256 === undefined ? {} : { externalSha256: opened.externalSha256 }),
       node: request.node,
       measuredAt: deps.clock.nowMs(),
-      environment: { ...opened.environment, emulatedSlowdown: slowdown },
+      environment,
       inputBytes: bytesOf(opened.inputs),
       inputNames: opened.inputs.map(({ name }) => name),
       noise,
       ...slowedDown(measured, slowdown),
     };
   });
+}
+
+/** By kernels where they tell the blocks apart, else block by block. */
+async function measure(
+  worker: ModelWorker,
+  context: {
+    blocks: readonly Block[];
+    options: BenchmarkOptions;
+    previous: Profile | undefined;
+    provider: string;
+    subject: unknown;
+    signal: AbortSignal;
+    deps: BenchmarkDeps;
+  },
+): Promise<Measurements> {
+  const { blocks, options, previous, provider, deps } = context;
+  // One block takes what the whole takes; and only the CPU's own profile was found to be true.
+  if (blocks.length > 1 && provider === "cpu" && !options.cutInsideFusions) {
+    const steps = await openSteps(context.subject, { ...context, totalWork: WORK_BY_KERNELS });
+    const measured = await measureByKernels(worker, { blocks, options, steps, previous });
+    if (typeof measured !== "string") {
+      await steps.finish();
+      return measured;
+    }
+    if (measured !== "") {
+      deps.onNote?.(`every block is timed on its own, which takes longer: ${measured}`);
+    }
+  }
+  const totalWork = workBlockByBlock(blocks);
+  const steps = await openSteps(context.subject, { ...context, totalWork });
+  const measured = await measureBlockByBlock(worker, { blocks, options, steps });
+  await steps.finish();
+  return measured;
+}
+
+/** The earlier profile, if it is of the same model, split alike, in the same environment. */
+function comparable(
+  previous: Profile | undefined,
+  now: { opened: OpenedModel; environment: Profile["environment"]; blocks: readonly Block[] },
+): Profile | undefined {
+  const { opened, environment, blocks } = now;
+  const isSame =
+    previous?.equality.ok === true &&
+    previous.model.sha256 === opened.model.sha256 &&
+    previous.externalSha256 === opened.externalSha256 &&
+    isSameEnvironment(previous.environment, environment) &&
+    JSON.stringify(layoutOf(previous.blocks)) === JSON.stringify(layoutOf(blocks));
+  return isSame ? previous : undefined;
+}
+
+/** Where the blocks begin and end, and what crosses between them, with its shapes. */
+function layoutOf(blocks: readonly Pick<Block, "firstLayer" | "lastLayer" | "cutTensors">[]) {
+  return blocks.map(({ firstLayer, lastLayer, cutTensors }) => [
+    firstLayer,
+    lastLayer,
+    cutTensors.map(({ name, dtype, shape }) => [name, dtype, shape]),
+  ]);
 }
 
 /** Everything that the results of the steps depend on. */

@@ -2,6 +2,7 @@ import { sum } from "simple-statistics";
 import type { ModelWorker, Repeat } from "../inference/index.js";
 import { type BlockProfile, equalitySchema } from "../protocol/index.js";
 import { type Block, bytesOf } from "./blocks.js";
+import { runChain } from "./by-kernels.js";
 import { calibrate, largestErrorPercent, middleOf, type RawBlock } from "./calibrate.js";
 import type { BenchmarkOptions } from "./options.js";
 import { repeatOf } from "./repeat.js";
@@ -63,7 +64,7 @@ export async function measureBlockByBlock(
   return {
     wholeMs,
     whole: wholeRest,
-    calibration: { ...calibration, residualPercent },
+    calibration: { method: "blocks", ...calibration, residualPercent },
     blocks: measured.map((one, index) => profileOf(one, blockMs[index] ?? one.medianMs)),
     equality,
   };
@@ -111,14 +112,6 @@ async function measureChain(
     },
   });
   return { measured, equality };
-}
-
-/** Runs every block once, one on the outputs of the other. */
-async function runChain(worker: ModelWorker, blocks: readonly Block[]): Promise<void> {
-  const once = { warmups: 0, repeats: 1, budgetMs: 1 };
-  for (const { firstLayer, lastLayer } of blocks) {
-    await worker.measure({ kind: "range", firstLayer, lastLayer }, once);
-  }
 }
 
 function rawBlocksOf(measured: readonly MeasuredBlock[]): RawBlock[] {

@@ -23,7 +23,7 @@ const SHARE_KEPT_MIN = 0.3;
 export function calibrate(
   blocks: readonly RawBlock[],
   reference: { wholeMs: number; callOverheadMs: number },
-): { blockMs: number[]; calibration: Omit<Calibration, "residualPercent"> } {
+): { blockMs: number[]; calibration: Omit<Calibration, "residualPercent" | "method"> } {
   const { wholeMs, callOverheadMs } = reference;
   const rawSumMs = sum(blocks.map(({ rawMs }) => rawMs));
   const computeMs = blocks.map(({ rawMs }) =>

@@ -77,8 +77,8 @@ export const benchmarkOptionsSchema = z.strictObject({
     .number()
     .min(0.5)
     .max(0.999)
-    .default(0.9)
-    .describe("Confidence of that; 0.9 needs five runs at least, 0.95 six."),
+    .default(0.75)
+    .describe("Confidence of that; 0.75 needs three runs at least, 0.9 five, 0.95 six."),
   blockBudgetMs: z
     .number()
     .int()

@@ -1,4 +1,5 @@
 import type { Profile } from "../protocol/index.js";
+import { isSameEnvironment } from "./environment.js";
 import type { BenchmarkOptions } from "./options.js";
 import { repeatOf } from "./repeat.js";
 import { slowedDown, statisticsOf } from "./statistics.js";
@@ -66,7 +67,7 @@ export function judgeSentinel(
 ): SentinelVerdict {
   if (profile.model.sha256 !== reading.model.sha256) return full("the model is another one");
   if (profile.externalSha256 !== reading.externalSha256) return full("its external data changed");
-  if (!sameEnvironment(profile.environment, reading.environment)) {
+  if (!isSameEnvironment(profile.environment, reading.environment)) {
     return full("the environment changed");
   }
   if (profile.wholeMs <= 0 || reading.wholeMs <= 0) return full("it takes no time to compare");
@@ -100,19 +101,6 @@ export function refreshProfile(
 /** Twice as slow and twice as fast are the same change: 100 %. */
 function changePercent(factor: number): number {
   return 100 * (Math.max(factor, 1 / factor) - 1);
-}
-
-function sameEnvironment(a: Profile["environment"], b: Profile["environment"]): boolean {
-  return (
-    a.cpuModel === b.cpuModel &&
-    a.logicalCores === b.logicalCores &&
-    a.threads === b.threads &&
-    a.onnxruntimeVersion === b.onnxruntimeVersion &&
-    a.nodeVersion === b.nodeVersion &&
-    a.platform === b.platform &&
-    a.provider === b.provider &&
-    a.emulatedSlowdown === b.emulatedSlowdown
-  );
 }
 
 function full(reason: string): SentinelVerdict {

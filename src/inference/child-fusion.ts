@@ -1,8 +1,7 @@
-import { mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
-import { join } from "node:path";
 import { performance } from "node:perf_hooks";
-import { type CutPoint, type OnnxModel, parseModel, withExtraOutputs } from "../model/index.js";
-import { DISCARDED_WEIGHTS_FILE, openSession } from "./child-session.js";
+import { type CutPoint, type OnnxModel, withExtraOutputs } from "../model/index.js";
+import { type Optimised, optimise } from "./child-optimised.js";
+import { LAYOUT_OPS } from "./kernel-map.js";
 import type { ChildConfig } from "./messages.js";
 
 interface FusionContext {
@@ -10,12 +9,11 @@ interface FusionContext {
   /** The whole model, external data included. */
   bytes: Uint8Array;
   config: ChildConfig;
+  optimised: Optimised;
 }
 
 /** Bounds the close look at cuts that no vanished name betrays. */
 const TRIALS_BUDGET_MS = 20_000;
-/** Nodes that only change the memory layout. They come and go at every cut and fuse nothing. */
-const LAYOUT_OPS = new Set(["ReorderInput", "ReorderOutput"]);
 
 export interface FusionEvidence {
   /** `afterLayer` of each cut point that splits what ONNX Runtime fuses on this machine. */
@@ -29,9 +27,10 @@ export interface FusionEvidence {
  *
  * At level `extended` tensors keep their names: one that is missing lies inside a fusion. The last
  * level, `all`, fuses more (Conv+Add+activation) but renames each tensor whose memory layout it
- * changes. So where an operator that reads a cut tensor became rarer on the way to `all`, the cut
- * is tried: the model is optimised with the cut tensors as outputs, which they can only be when
- * nothing is fused across them. Each further node is a fusion that was prevented.
+ * changes. So the cuts are tried: the model is optimised with their tensors as outputs, which they
+ * can only be when nothing is fused across them. Each further node is a fusion that was prevented.
+ * Where there are any, the cuts are tried in groups of those whose tensors are read by an operator
+ * that became rarer on the way to `all`.
  * @throws AppError INFERENCE_FAILED where the optimised graph cannot be had
  */
 export async function findFusedCuts(
@@ -45,7 +44,9 @@ export async function findFusedCuts(
   const left = cuts.filter((cut) => !isInside(cut));
   if (left.length === 0) return { fused, unexamined: 0 };
 
-  const all = await optimise(context.bytes, "all", context.config);
+  const all = (await context.optimised.whole()).graph;
+  const nodesSplit = countNodes(await context.optimised.split(left.flatMap((cut) => cut.tensors)));
+  if (nodesSplit <= countNodes(all)) return { fused, unexamined: 0 };
   const trial = { ...context, nodesWhole: countNodes(all), startedAtMs: performance.now() };
   let unexamined = 0;
   for (const suspects of groupByRarerReader(left, rarerReaders(extended, all))) {
@@ -128,23 +129,4 @@ function plainOp(opType: string): string {
 
 function countNodes(model: OnnxModel): number {
   return model.layers.filter((layer) => !LAYOUT_OPS.has(layer.opType)).length;
-}
-
-/** The graph that ONNX Runtime makes of a model. Its weights are dropped. */
-async function optimise(
-  bytes: Uint8Array,
-  optimisation: "extended" | "all",
-  config: ChildConfig,
-): Promise<OnnxModel> {
-  const directory = mkdtempSync(join(config.temporaryDirectory, "optimised-"));
-  try {
-    // Folded constants can be gigabytes that nobody reads: they are written to nowhere.
-    symlinkSync("/dev/null", join(directory, DISCARDED_WEIGHTS_FILE));
-    const optimisedModelPath = join(directory, "model.onnx");
-    const session = await openSession(bytes, config, { optimisation, optimisedModelPath });
-    await session.release();
-    return parseModel(readFileSync(optimisedModelPath));
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
 }

@@ -8,6 +8,8 @@ import {
   withExtraOutputs,
 } from "../model/index.js";
 import type { CutPointInfo, TensorInfo } from "../protocol/index.js";
+import { blocksOfKernels } from "./child-kernels.js";
+import type { Optimised } from "./child-optimised.js";
 import { openSession, type Session } from "./child-session.js";
 import { fromHalf, infoOf, type Tensors } from "./child-tensors.js";
 import { tinyModel } from "./child-tiny.js";
@@ -19,6 +21,8 @@ import type {
   LayerRange,
   Measured,
   MeasureTarget,
+  Profiled,
+  ProfileRequest,
   Repeat,
 } from "./messages.js";
 
@@ -27,6 +31,7 @@ interface Context {
   /** The whole model, external data included. */
   bytes: Uint8Array;
   config: ChildConfig;
+  optimised: Optimised;
   feeds: Tensors;
   types: ReadonlyMap<string, TensorInfo>;
   cutPoints: readonly CutPointInfo[];
@@ -37,6 +42,7 @@ interface Measurer {
   /** The range as a model of its own. */
   part(range: LayerRange): SubModel;
   measure(target: MeasureTarget, repeat: Repeat): Promise<Measured>;
+  profile(request: ProfileRequest): Promise<Profiled>;
   compare(): Promise<Compared>;
 }
 
@@ -54,6 +60,13 @@ export function createMeasurer(context: Context): Measurer {
     refuseUnstable(timed, config.relativeTolerance);
     reference = timed.last;
     return describeRuns(timed);
+  };
+
+  const profileWhole = async (request: ProfileRequest): Promise<Profiled> => {
+    const { timed, kernels } = await timeKernels(context, request, outputNames);
+    refuseUnstable(timed, config.relativeTolerance);
+    reference = timed.last;
+    return { whole: describeRuns(timed), kernels };
   };
 
   const measureNothing = async (repeat: Repeat): Promise<Measured> => {
@@ -96,6 +109,7 @@ export function createMeasurer(context: Context): Measurer {
           return measureNothing(repeat);
       }
     },
+    profile: profileWhole,
     async compare() {
       reference ??= await withSession(context.bytes, config, (session) =>
         session.run(feeds, outputNames),
@@ -158,6 +172,31 @@ function stopAfter(samplesMs: readonly number[], repeat: Repeat): "known" | "lim
   if (count < repeats) return undefined;
   if (stability === undefined || isStable(samplesMs, stability)) return "known";
   return count >= stability.repeatsMax ? "limit" : undefined;
+}
+
+function tensorsAt(afterLayer: number, cutPoints: readonly CutPointInfo[]): string[] {
+  const cut = cutPoints.find((one) => one.afterLayer === afterLayer);
+  if (cut === undefined) throw new AppError("INTERNAL", `no cut after layer ${afterLayer}`);
+  return cut.tensors.map((tensor) => tensor.name);
+}
+
+/** Runs the whole model under the profiler and then without it, in one session. */
+async function timeKernels(
+  { optimised, feeds, cutPoints }: Context,
+  { profiled, repeat, cuts }: ProfileRequest,
+  outputNames: readonly string[],
+): Promise<{ timed: TimedRuns; kernels: Profiled["kernels"] }> {
+  const { session, graph, endProfiling } = await optimised.take();
+  const run = (): Promise<Tensors> => session.run(feeds, outputNames);
+  try {
+    const { first } = await timeRuns({ ...repeat, repeats: profiled, stability: undefined }, run);
+    const profile = endProfiling();
+    const timed = { ...(await timeRuns({ ...repeat, warmups: 0 }, run)), first };
+    const tensors = cuts.map((afterLayer) => tensorsAt(afterLayer, cutPoints));
+    return { timed, kernels: await blocksOfKernels({ graph, profile }, optimised, tensors) };
+  } finally {
+    await session.release();
+  }
 }
 
 /** A split of a model that never computes the same twice cannot be checked. */

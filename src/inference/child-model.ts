@@ -16,6 +16,7 @@ import { externalReader, hashed, readModelFile, sha256Of, writeAtomically } from
 import { findFusedCuts } from "./child-fusion.js";
 import { bindInputs, unboundError } from "./child-inputs.js";
 import { createMeasurer } from "./child-measure.js";
+import { createOptimised } from "./child-optimised.js";
 import { requireProviders } from "./child-providers.js";
 import { bindShapes } from "./child-shapes.js";
 import { fetchTensors, runOnce } from "./child-types.js";
@@ -29,12 +30,15 @@ import type {
   MeasureTarget,
   OpenedModel,
   OpenRequest,
+  Profiled,
+  ProfileRequest,
   Repeat,
 } from "./messages.js";
 
 /** A model whose inputs are bound and whose tensors have known types. */
 export interface LoadedModel {
   measure(target: MeasureTarget, repeat: Repeat): Promise<Measured>;
+  profile(request: ProfileRequest): Promise<Profiled>;
   compare(): Promise<Compared>;
   extract(range: LayerRange, path: string): Extracted;
 }
@@ -71,7 +75,8 @@ export async function openModel(
       `${candidates.length - legal.length} cut points are left out: what crosses them is no tensor that can be fetched`,
     );
   }
-  const fused = await fusedCuts(legal, { model, bytes, config, notes });
+  const optimised = createOptimised(model, config);
+  const fused = await fusedCuts(legal, { model, bytes, config, optimised, notes });
   const cutPoints = legal.map((cut, index) => ({
     index,
     afterLayer: cut.afterLayer,
@@ -80,10 +85,14 @@ export async function openModel(
   }));
   const outputs = model.outputs.flatMap((output) => types.get(output.name) ?? []);
 
-  const measurer = createMeasurer({ model, bytes, config, feeds, types, cutPoints, outputs });
+  const measurer = createMeasurer({
+    ...{ model, bytes, config, optimised },
+    ...{ feeds, types, cutPoints, outputs },
+  });
   return {
     loaded: {
       measure: (target, repeat) => measurer.measure(target, repeat),
+      profile: (request) => measurer.profile(request),
       compare: () => measurer.compare(),
       extract: (range, path) => extractTo(path, measurer.part(range), types),
     },

@@ -13,6 +13,8 @@ export interface SessionOptions {
   forbidCpuFallback?: boolean;
   /** Where ONNX Runtime writes what its optimiser made of the graph. */
   optimisedModelPath?: string;
+  /** Start of the name of the file that `endProfiling` writes, in the child's own directory. */
+  profilePrefix?: string;
 }
 
 /** A loaded graph. */
@@ -22,6 +24,8 @@ export interface Session {
   readonly otherOutputs: readonly string[];
   /** Fetches the named outputs. @throws AppError INFERENCE_FAILED */
   run(feeds: Tensors, outputs: readonly string[]): Promise<Tensors>;
+  /** Writes the profile of the runs so far; later runs are as without it. */
+  endProfiling(): void;
   release(): Promise<void>;
 }
 
@@ -55,6 +59,7 @@ export async function openSession(
       });
       return new Map(Object.entries(fetched));
     },
+    endProfiling: () => session.endProfiling(),
     release: () => session.release(),
   };
 }
@@ -74,6 +79,9 @@ function sessionOptions(
     ...(options.optimisedModelPath === undefined
       ? {}
       : { optimizedModelFilePath: options.optimisedModelPath }),
+    ...(options.profilePrefix === undefined
+      ? {}
+      : { enableProfiling: true, profileFilePrefix: options.profilePrefix }),
     extra: {
       session: {
         intra_op: { allow_spinning: "0" },

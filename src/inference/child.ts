@@ -35,6 +35,8 @@ function main(): void {
     switch (body.kind) {
       case "measure":
         return loaded.measure(body.target, body.repeat);
+      case "profile":
+        return loaded.profile(body);
       case "compare":
         return loaded.compare();
       case "extract":

@@ -7,6 +7,8 @@ export type {
   MeasureTarget,
   OpenedModel,
   OpenRequest,
+  Profiled,
+  ProfileRequest,
   ProviderState,
   Repeat,
   Stability,

@@ -77,11 +77,20 @@ export const requestBodySchema = z.discriminatedUnion("kind", [
     maxCutTensors: z.number().int().nonnegative(),
   }),
   z.strictObject({ kind: z.literal("measure"), target: targetSchema, repeat: repeatSchema }),
+  z.strictObject({
+    kind: z.literal("profile"),
+    /** Last layers before each cut, in order. */
+    cuts: z.array(z.number().int().nonnegative()),
+    /** Runs under ONNX Runtime's profiler, after the warm-ups and before the timed runs. */
+    profiled: z.number().int().positive(),
+    repeat: repeatSchema,
+  }),
   z.strictObject({ kind: z.literal("compare") }),
   z.strictObject({ kind: z.literal("probe"), provider: z.string() }),
   z.strictObject({ kind: z.literal("extract"), range: rangeSchema, path: z.string().min(1) }),
 ]);
 export type RequestBody = z.infer<typeof requestBodySchema>;
+export type ProfileRequest = Omit<Extract<RequestBody, { kind: "profile" }>, "kind">;
 export type OpenRequest = Omit<Extract<RequestBody, { kind: "open" }>, "kind">;
 
 export const requestSchema = z.strictObject({
@@ -111,6 +120,22 @@ export const measuredSchema = z.strictObject({
   outputs: z.array(tensorInfoSchema),
 });
 export type Measured = z.infer<typeof measuredSchema>;
+
+const kernelBlocksSchema = z.union([
+  z.strictObject({
+    /** Of each block between the cuts, the sum of what its kernels take within the whole model. */
+    blockMs: z.array(z.number().nonnegative()).min(1),
+  }),
+  z.strictObject({ reason: z.string() }),
+]);
+/** Times of blocks from ONNX Runtime's profile, or why there are none. */
+export type KernelBlocks = z.infer<typeof kernelBlocksSchema>;
+
+export const profiledSchema = z.strictObject({
+  whole: measuredSchema,
+  kernels: kernelBlocksSchema,
+});
+export type Profiled = z.infer<typeof profiledSchema>;
 
 export const providerStateSchema = z.strictObject({
   name: z.string(),

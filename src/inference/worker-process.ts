@@ -119,6 +119,7 @@ export async function startWorkerProcess(
 const DESCRIPTIONS = {
   open: "opening the model",
   measure: "measuring the model",
+  profile: "measuring the model with a profile",
   probe: "probing an execution provider",
   compare: "comparing the parts with the whole model",
   extract: "extracting a part of the model",

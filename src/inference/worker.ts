@@ -13,8 +13,11 @@ import {
   type OpenedModel,
   type OpenRequest,
   openedModelSchema,
+  type Profiled,
   type ProviderState,
+  profiledSchema,
   providerStateSchema,
+  type ProfileRequest,
   type Repeat,
   type RequestBody,
 } from "./messages.js";
@@ -36,6 +39,11 @@ export interface ModelWorker {
    * @throws AppError MODEL_UNSTABLE when two runs of the whole model differ
    */
   measure(target: MeasureTarget, repeat: Repeat): Promise<Measured>;
+  /**
+   * Times the whole model, and tells from ONNX Runtime's profile what each block takes within it.
+   * @throws AppError MODEL_UNSTABLE when two runs differ
+   */
+  profile(request: ProfileRequest): Promise<Profiled>;
   /** Compares what the chain of measured ranges computed with what the whole model computed. */
   compare(): Promise<Compared>;
   /** Writes the range as an ONNX file of its own, atomically. */
@@ -69,6 +77,7 @@ export async function startModelWorker(
       return ask({ kind: "open", ...request, path, inputFiles }, openedModelSchema);
     },
     measure: (target, repeat) => ask({ kind: "measure", target, repeat }, measuredSchema),
+    profile: (request) => ask({ kind: "profile", ...request }, profiledSchema),
     compare: () => ask({ kind: "compare" }, comparedSchema),
     probe: (provider) => ask({ kind: "probe", provider }, providerStateSchema),
     extract: (range, path) => ask({ kind: "extract", range, path: resolve(path) }, extractedSchema),

@@ -20,8 +20,12 @@ export const blockProfileSchema = z.strictObject({
   lastLayer: z.number().int().nonnegative(),
   /** Where the profile has a calibration, the blocks' medians sum to `wholeMs`. */
   medianMs: z.number().nonnegative(),
-  /** Of the block on its own. Absent in profiles of older versions, as are the next two. */
+  /**
+   * As measured, before calibration: of the block on its own, or of its kernels within the whole
+   * model (`calibration.method`). Absent in profiles of older versions.
+   */
   rawMedianMs: z.number().nonnegative().optional(),
+  /** Of the block on its own; absent where it was not timed so. */
   p95Ms: z.number().nonnegative().optional(),
   /** Whether the median was known as precisely as asked before time or repeats ended. */
   stable: z.boolean().optional(),
@@ -82,17 +86,26 @@ export type Noise = z.infer<typeof noiseSchema>;
 
 /** How measured blocks were made to sum to the whole model. */
 export const calibrationSchema = z.strictObject({
-  /** Sum of the raw medians: more than the whole, as each cut costs copies and layout changes. */
+  /**
+   * Whether each block was timed on its own, or its kernels in ONNX Runtime's profile of the whole
+   * model. Absent in profiles of older versions: blocks.
+   */
+  method: z.enum(["blocks", "kernels"]).optional(),
+  /**
+   * Sum of the raw medians. Of blocks on their own more than the whole, as each cut costs copies
+   * and layout changes; of kernels less, by what goes between them.
+   */
   rawSumMs: z.number().nonnegative(),
-  /** Of one call of a model that does nothing; a part of each raw median. */
+  /** Of one call of a model that does nothing; every partition pays it once. */
   callOverheadMs: z.number().nonnegative(),
-  /** What the rest exceeded the whole by, for each byte that crosses into or out of a block. */
+  /** What a partition takes longer than its blocks within the whole, for each byte that crosses into or out of it. */
   msPerCutByte: z.number().nonnegative(),
-  /** What a raw median less all of that was multiplied by. */
+  /** What a raw median, of a block on its own less all of that, was multiplied by. */
   factor: z.number().positive(),
   /**
    * Error of the calibrated blocks where it was checked: the model was cut in two at its middle,
-   * and both halves were timed. Null for a model of fewer than three blocks.
+   * and both halves were timed, by this benchmark or by an earlier one of the same split in the same
+   * environment. Null for a model of fewer than three blocks.
    */
   residualPercent: z.number().nonnegative().nullable(),
 });

@@ -48,7 +48,24 @@ export function chain(names: { a?: string; b?: string } = {}): ModelParts {
   };
 }
 
-/** The same with an axis that has no length; 1 suits it. */
+/** x → MatMul → a → Sin → b → MatMul → c → Cos → y: some milliseconds, three cut points. */
+export function heavyChain(): ModelParts {
+  const side = 512;
+  const weights = Array.from({ length: side * side }, (_, index) => ((index % 7) - 3) / side);
+  return {
+    inputs: [value("x", [256, side])],
+    outputs: [value("y", [256, side])],
+    initializers: [floats("w", weights, [side, side])],
+    nodes: [
+      node("MatMul", ["x", "w"], ["a"]),
+      node("Sin", ["a"], ["b"]),
+      node("MatMul", ["b", "w"], ["c"]),
+      node("Cos", ["c"], ["y"]),
+    ],
+  };
+}
+
+/** As `chain`, with an axis that has no length; 1 suits it. */
 export function batched(): ModelParts {
   return { ...chain(), inputs: [value("x", ["batch", 4])], outputs: [value("y", ["batch", 4])] };
 }

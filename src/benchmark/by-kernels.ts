@@ -1,0 +1,207 @@
+import { sum } from "simple-statistics";
+import { z } from "zod";
+import { isAppError } from "../core/index.js";
+import type { ModelWorker } from "../inference/index.js";
+import { type BlockProfile, equalitySchema, type Profile } from "../protocol/index.js";
+import { type Block, bytesOf } from "./blocks.js";
+import { largestErrorPercent, middleOf } from "./calibrate.js";
+import type { BenchmarkOptions } from "./options.js";
+import { repeatOf } from "./repeat.js";
+import {
+  type Measurements,
+  type Statistics,
+  statisticsOf,
+  statisticsSchema,
+} from "./statistics.js";
+import type { Steps } from "./steps.js";
+
+/** Runs under the profiler: of each kernel the fastest counts. */
+const PROFILED_RUNS = 2;
+const BLOCKS_CHECKED_MIN = 3;
+/** The profiler counts whole microseconds, which is too coarse for kernels of a faster model. */
+const WHOLE_MS_MIN = 0.5;
+/** Expected work in runs of the whole model: its own runs, one of the chain, and both halves. */
+const WORK = { whole: 6, chain: 4, half: 4 };
+export const WORK_BY_KERNELS = WORK.whole + WORK.chain + 2 * WORK.half;
+
+interface Context {
+  blocks: readonly Block[];
+  options: BenchmarkOptions;
+  steps: Steps;
+  /** A profile of the same model, split and environment: what does not change is not done again. */
+  previous: Profile | undefined;
+}
+
+const wholeSchema = z.strictObject({
+  whole: statisticsSchema,
+  /** Null where the profiler's kernels cannot be brought together with the blocks. */
+  blockMs: z.array(z.number().nonnegative()).nullable(),
+  reason: z.string(),
+});
+
+/**
+ * Times the whole model, and shares its time out to the blocks as ONNX Runtime's profile of it tells: no block
+ * is timed on its own. Each is run once, to compare the chain with the whole; both halves are timed,
+ * to tell what a cut costs and how far the blocks are off. A `previous` profile spares these two.
+ * @returns why not, as text, where the profile does not tell the blocks apart; empty text where the
+ * model is merely too fast
+ */
+export async function measureByKernels(
+  worker: ModelWorker,
+  context: Context,
+): Promise<Measurements | string> {
+  const { steps, previous } = context;
+  const {
+    whole,
+    blockMs: kernelMs,
+    reason,
+  } = await steps.take({
+    name: "whole and kernels",
+    what: "whole model",
+    work: WORK.whole,
+    schema: wholeSchema,
+    run: () => profileWhole(worker, context),
+  });
+  if (kernelMs === null || whole.medianMs < WHOLE_MS_MIN) return reason;
+  const rawSumMs = sum(kernelMs);
+  const factor = rawSumMs > 0 ? whole.medianMs / rawSumMs : 1;
+  const blockMs = kernelMs.map((timeMs) => timeMs * factor);
+  const equality = previous?.equality ?? (await checkChain(worker, context));
+  const cut = await costOfCuts(worker, context, { whole, blockMs });
+  const { medianMs: wholeMs, ...wholeRest } = whole;
+  return {
+    wholeMs,
+    whole: wholeRest,
+    calibration: { method: "kernels", rawSumMs, factor, ...cut },
+    blocks: context.blocks.map((block, index) =>
+      profileOf(block, { whole, rawMs: kernelMs[index] ?? 0, factor }),
+    ),
+    equality,
+  };
+}
+
+async function profileWhole(
+  worker: ModelWorker,
+  { blocks, options }: Context,
+): Promise<z.infer<typeof wholeSchema>> {
+  const cuts = blocks.slice(0, -1).map((block) => block.lastLayer);
+  const repeat = repeatOf(options, 0);
+  try {
+    const { whole, kernels } = await worker.profile({ cuts, profiled: PROFILED_RUNS, repeat });
+    const timed = { whole: statisticsOf(whole) };
+    const blockMs = "reason" in kernels ? null : kernels.blockMs;
+    const isTooFast = timed.whole.medianMs < WHOLE_MS_MIN;
+    const reason = "reason" in kernels && !isTooFast ? kernels.reason : "";
+    return { ...timed, blockMs, reason };
+  } catch (error) {
+    // What the profiler or our reading of the optimised graph cannot do, plain timing may.
+    if (!isAppError(error, "INFERENCE_FAILED")) throw error;
+    const nothing = { medianMs: 0, p95Ms: 0, spreadMs: 0, repeats: 1, stable: false };
+    return { whole: nothing, blockMs: null, reason: error.message };
+  }
+}
+
+/** Runs every block once, one on the outputs of the other, and compares what the last ones compute. */
+function checkChain(
+  worker: ModelWorker,
+  { blocks, steps }: Context,
+): Promise<Measurements["equality"]> {
+  return steps.take({
+    name: "chain",
+    what: "comparing the chained blocks with the whole",
+    work: WORK.chain,
+    schema: equalitySchema,
+    run: async () => {
+      await runChain(worker, blocks);
+      return worker.compare();
+    },
+  });
+}
+
+/** Runs every block once, one on the outputs of the other. */
+export async function runChain(worker: ModelWorker, blocks: readonly Block[]): Promise<void> {
+  const once = { warmups: 0, repeats: 1, budgetMs: 1 };
+  for (const { firstLayer, lastLayer } of blocks) {
+    await worker.measure({ kind: "range", firstLayer, lastLayer }, once);
+  }
+}
+
+type CutCost = Pick<
+  NonNullable<Profile["calibration"]>,
+  "callOverheadMs" | "msPerCutByte" | "residualPercent"
+>;
+
+/** From both halves: together they take longer than the whole by a call and by what crosses. */
+async function costOfCuts(
+  worker: ModelWorker,
+  context: Context,
+  { whole, blockMs }: { whole: Statistics; blockMs: readonly number[] },
+): Promise<CutCost> {
+  const { blocks, options, steps, previous } = context;
+  if (previous?.calibration !== undefined && previous.wholeMs > 0) {
+    const { callOverheadMs, msPerCutByte, residualPercent } = previous.calibration;
+    const change = whole.medianMs / previous.wholeMs;
+    return {
+      callOverheadMs: callOverheadMs * change,
+      msPerCutByte: msPerCutByte * change,
+      residualPercent,
+    };
+  }
+  const repeat = repeatOf(options, 0);
+  const overhead = await steps.take({
+    name: "nothing",
+    what: "an empty call",
+    work: 0,
+    schema: statisticsSchema,
+    run: async () => statisticsOf(await worker.measure({ kind: "nothing" }, repeat)),
+  });
+  const callOverheadMs = overhead.medianMs;
+  if (blocks.length < BLOCKS_CHECKED_MIN) {
+    return { callOverheadMs, msPerCutByte: 0, residualPercent: null };
+  }
+  const middle = middleOf(blockMs);
+  const halves: { predictedMs: number; measuredMs: number }[] = [];
+  for (const [start, end] of [
+    [0, middle],
+    [middle, blocks.length],
+  ] as const) {
+    const firstLayer = blocks[start]?.firstLayer ?? 0;
+    const lastLayer = blocks[end - 1]?.lastLayer ?? 0;
+    const half = await steps.take({
+      name: `half ${firstLayer} to ${lastLayer}`,
+      what: "half of the model",
+      work: WORK.half,
+      schema: statisticsSchema,
+      run: async () =>
+        statisticsOf(await worker.measure({ kind: "range", firstLayer, lastLayer }, repeat)),
+    });
+    halves.push({ predictedMs: sum(blockMs.slice(start, end)), measuredMs: half.medianMs });
+  }
+  const crossing = 2 * bytesOf(blocks[middle - 1]?.cutTensors ?? []);
+  const excessMs =
+    sum(halves.map(({ measuredMs }) => measuredMs)) - whole.medianMs - callOverheadMs;
+  return {
+    callOverheadMs,
+    msPerCutByte: crossing > 0 ? Math.max(0, excessMs) / crossing : 0,
+    residualPercent: largestErrorPercent(halves),
+  };
+}
+
+function profileOf(
+  block: Block,
+  { whole, rawMs, factor }: { whole: Statistics; rawMs: number; factor: number },
+): BlockProfile {
+  const medianMs = rawMs * factor;
+  return {
+    index: block.index,
+    firstLayer: block.firstLayer,
+    lastLayer: block.lastLayer,
+    medianMs,
+    rawMedianMs: rawMs,
+    stable: whole.stable,
+    spreadMs: whole.medianMs > 0 ? (whole.spreadMs * medianMs) / whole.medianMs : 0,
+    repeats: PROFILED_RUNS,
+    outputBytes: bytesOf(block.cutTensors),
+    cutTensors: [...block.cutTensors],
+  };
+}

@@ -1,0 +1,110 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { type OnnxModel, parseModel, withNamedLayers } from "../model/index.js";
+import { DISCARDED_WEIGHTS_FILE, openSession, type Session } from "./child-session.js";
+import type { ChildConfig } from "./messages.js";
+
+const PROFILE_PREFIX = "profile";
+/** Loops write an event for every kernel of every turn. */
+const PROFILE_BYTES_MAX = 64 * 1024 * 1024;
+
+/** A session of the whole model as a user would have it, under ONNX Runtime's profiler. */
+export interface ProfiledSession {
+  session: Session;
+  /** The graph that it runs, its layers named by `withNamedLayers`. */
+  graph: OnnxModel;
+  /** The profile of the runs so far, as JSON; later runs are not profiled. Undefined if it is too long. */
+  endProfiling: () => string | undefined;
+}
+
+/**
+ * What ONNX Runtime makes of a model. Loading one often takes longer than ten runs, so what was
+ * loaded to learn of fusions is kept for the measurement.
+ */
+export interface Optimised {
+  /** Loads the whole model, or hands out what is loaded. */
+  whole(): Promise<ProfiledSession>;
+  /** The same, for good: the next call of `whole` loads anew. */
+  take(): Promise<ProfiledSession>;
+  /** The graph with further tensors as outputs; the last one is kept. */
+  split(tensors: readonly string[]): Promise<OnnxModel>;
+}
+
+export function createOptimised(model: OnnxModel, config: ChildConfig): Optimised {
+  let whole: Promise<ProfiledSession> | undefined;
+  let split: { key: string; graph: OnnxModel } | undefined;
+  const load = (): Promise<ProfiledSession> => {
+    whole ??= openProfiled(withNamedLayers(model, []), config);
+    return whole;
+  };
+  return {
+    whole: load,
+    async take() {
+      const taken = await load();
+      whole = undefined;
+      return taken;
+    },
+    async split(tensors) {
+      const key = JSON.stringify(tensors);
+      if (split?.key !== key) {
+        split = { key, graph: await optimise(withNamedLayers(model, tensors), "all", config) };
+      }
+      return split.graph;
+    },
+  };
+}
+
+async function openProfiled(bytes: Uint8Array, config: ChildConfig): Promise<ProfiledSession> {
+  const directory = makeScratch(config);
+  const optimisedModelPath = join(directory, "model.onnx");
+  const session = await openSession(bytes, config, {
+    optimisation: "all",
+    optimisedModelPath,
+    profilePrefix: join(directory, PROFILE_PREFIX),
+  });
+  return {
+    session,
+    graph: parseModel(readFileSync(optimisedModelPath)),
+    endProfiling() {
+      session.endProfiling();
+      const text = readProfile(directory);
+      rmSync(directory, { recursive: true, force: true });
+      return text;
+    },
+  };
+}
+
+/**
+ * The graph that ONNX Runtime makes of a model. Its weights are dropped.
+ * @throws AppError INFERENCE_FAILED
+ */
+export async function optimise(
+  bytes: Uint8Array,
+  optimisation: "extended" | "all",
+  config: ChildConfig,
+): Promise<OnnxModel> {
+  const directory = makeScratch(config);
+  try {
+    const optimisedModelPath = join(directory, "model.onnx");
+    const session = await openSession(bytes, config, { optimisation, optimisedModelPath });
+    await session.release();
+    return parseModel(readFileSync(optimisedModelPath));
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** A directory for what ONNX Runtime writes; it goes with the child's own if not before. */
+function makeScratch(config: ChildConfig): string {
+  const directory = mkdtempSync(join(config.temporaryDirectory, "optimised-"));
+  // Folded constants can be gigabytes that nobody reads: they are written to nowhere.
+  symlinkSync("/dev/null", join(directory, DISCARDED_WEIGHTS_FILE));
+  return directory;
+}
+
+function readProfile(directory: string): string | undefined {
+  const name = readdirSync(directory).find((file) => file.startsWith(PROFILE_PREFIX));
+  if (name === undefined) return undefined;
+  const path = join(directory, name);
+  return statSync(path).size > PROFILE_BYTES_MAX ? undefined : readFileSync(path, "utf8");
+}
