@@ -52,6 +52,7 @@ async function measureHere(
     node: { tier, name: node, hardwareClass },
     inputs: [...model.inputs],
     emulatedSlowdown: emulate.slowdown,
+    previous: deps.profileOf(job),
   };
   const profile =
     (await refreshed(job, { request, signal, deps })) ??
