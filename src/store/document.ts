@@ -106,8 +106,8 @@ export class DocumentWriter {
     return sha256;
   }
 
-  #valueText(value: string | readonly object[]): string {
-    return typeof value === "string" ? JSON.stringify(value) : this.#listText(value);
+  #valueText(value: string | object): string {
+    return Array.isArray(value) ? this.#listText(value) : JSON.stringify(value);
   }
 
   #listText(records: readonly object[]): string {

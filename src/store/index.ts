@@ -1,3 +1,4 @@
+export { type JsonFiles, openJsonFiles } from "./json-files.js";
 export {
   type RecorderOptions,
   recorderOptionsSchema,
@@ -15,5 +16,6 @@ export {
   withLinks,
   withPipeline,
   withProfile,
+  withSchedule,
 } from "./state.js";
 export { openStore, type Store, type StoreDeps } from "./store.js";

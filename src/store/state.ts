@@ -46,6 +46,15 @@ export const storeStateSchema = z.strictObject({
   lastBenchmarks: z
     .array(z.strictObject({ sha256: sha256Schema, node: nameSchema, at: unixMs }))
     .max(BENCHMARKS_MAX),
+  /** Where the benchmark schedule stands, so that no run is lost over a restart. */
+  schedule: z
+    .strictObject({
+      /** When the next run is due. */
+      nextRunAt: unixMs.nullable(),
+      /** A run is under way: profiles measured before this are to be renewed. */
+      refreshBeforeAt: unixMs.nullable(),
+    })
+    .optional(),
   /** The last known context of each link, to plan with until it is measured again. */
   links: z
     .array(
@@ -109,6 +118,15 @@ export function withBenchmark(
     ({ sha256, node }) => sha256 !== benchmark.sha256 || node !== benchmark.node,
   );
   return { ...state, lastBenchmarks: [...others, benchmark] };
+}
+
+/** With where the schedule stands; what is not given stays as it was. */
+export function withSchedule(
+  state: StoreState,
+  schedule: Partial<NonNullable<StoreState["schedule"]>>,
+): StoreState {
+  const before = state.schedule ?? { nextRunAt: null, refreshBeforeAt: null };
+  return { ...state, schedule: { ...before, ...schedule } };
 }
 
 /** With these as the last known links. */
