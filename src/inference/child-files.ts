@@ -66,6 +66,18 @@ export function externalReader(modelPath: string, bytesMax: number): ReadExterna
   };
 }
 
+/** Uses an external file within the model's own directory, links resolved. @throws AppError MODEL_UNREADABLE */
+export function openExternal<T>(
+  modelPath: string,
+  location: string,
+  use: (read: (offset: number, length: number) => Uint8Array, bytes: number) => T,
+): T {
+  const path = insideDirectory(dirname(realpathSync(modelPath)), location);
+  return withRegularFile(path, (file, size) =>
+    use((offset, length) => readExactly(file, { path, offset, length }), size),
+  );
+}
+
 /** A reader, and the hash of all that it has read, in that order: it tells when a sidecar changed. */
 export function hashed(read: ReadExternal): { read: ReadExternal; sha256: () => string } {
   const hash = createHash("sha256");

@@ -4,6 +4,7 @@ import { type ErrorCode, errorMessage, isAppError, printable } from "../core/ind
 import { parseJson, parseValue } from "../protocol/index.js";
 import { type LoadedModel, openModel } from "./child-model.js";
 import { probeProvider } from "./child-providers.js";
+import { listSidecars } from "./child-sidecars.js";
 import {
   type ChildConfig,
   type ChildResponse,
@@ -31,6 +32,7 @@ function main(): void {
       return opened.description;
     }
     if (body.kind === "probe") return probeProvider(body.provider, config.value);
+    if (body.kind === "sidecars") return listSidecars(body.path, config.value);
     if (loaded === undefined) throw new Error(`${body.kind} before open`);
     switch (body.kind) {
       case "measure":

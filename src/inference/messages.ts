@@ -86,6 +86,7 @@ export const requestBodySchema = z.discriminatedUnion("kind", [
     repeat: repeatSchema,
   }),
   z.strictObject({ kind: z.literal("compare") }),
+  z.strictObject({ kind: z.literal("sidecars"), path: z.string().min(1) }),
   z.strictObject({ kind: z.literal("probe"), provider: z.string() }),
   z.strictObject({ kind: z.literal("extract"), range: rangeSchema, path: z.string().min(1) }),
 ]);

@@ -121,6 +121,7 @@ const DESCRIPTIONS = {
   measure: "measuring the model",
   profile: "measuring the model with a profile",
   probe: "probing an execution provider",
+  sidecars: "reading the model",
   compare: "comparing the parts with the whole model",
   extract: "extracting a part of the model",
 } as const satisfies Record<RequestBody["kind"], string>;

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { AppError } from "../core/index.js";
-import { parseValue } from "../protocol/index.js";
+import { parseValue, type Sidecar, sidecarsSchema } from "../protocol/index.js";
 import {
   type Compared,
   comparedSchema,
@@ -48,6 +48,8 @@ export interface ModelWorker {
   compare(): Promise<Compared>;
   /** Writes the range as an ONNX file of its own, atomically. */
   extract(range: LayerRange, path: string): Promise<Extracted>;
+  /** The files beside the model that hold weights of it; opens nothing. */
+  sidecars(path: string): Promise<Sidecar[]>;
   /** Whether an execution provider computes here; needs no model. */
   probe(provider: string): Promise<ProviderState>;
   stop(): Promise<void>;
@@ -79,6 +81,7 @@ export async function startModelWorker(
     measure: (target, repeat) => ask({ kind: "measure", target, repeat }, measuredSchema),
     profile: (request) => ask({ kind: "profile", ...request }, profiledSchema),
     compare: () => ask({ kind: "compare" }, comparedSchema),
+    sidecars: (path) => ask({ kind: "sidecars", path: resolve(path) }, sidecarsSchema),
     probe: (provider) => ask({ kind: "probe", provider }, providerStateSchema),
     extract: (range, path) => ask({ kind: "extract", range, path: resolve(path) }, extractedSchema),
     stop: () => child.stop(),

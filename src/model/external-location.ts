@@ -43,7 +43,7 @@ function* allTensors(model: ModelProto): Generator<TensorProto> {
 export function readExternalLocation(tensor: TensorProto): ExternalLocation {
   const entries = new Map(tensor.externalData.map(({ key, value }) => [key ?? "", value ?? ""]));
   const location = entries.get("location") ?? "";
-  const reason = whatIsWrongWith(location);
+  const reason = whatIsWrongWithLocation(location);
   if (reason !== undefined) {
     throw externalError(tensor, `its external file ${quoted(location)} ${reason}`);
   }
@@ -54,7 +54,8 @@ export function readExternalLocation(tensor: TensorProto): ExternalLocation {
   };
 }
 
-function whatIsWrongWith(location: string): string | undefined {
+/** Why this is no plain relative path below the model's directory; undefined for one that is. */
+export function whatIsWrongWithLocation(location: string): string | undefined {
   if (location === "") return "has no name";
   if (location.length > LOCATION_CHARACTERS_MAX) return "has too long a name";
   if (/[\u0000-\u001f\\:*]/u.test(location)) return "has a character that no portable name has";

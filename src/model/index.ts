@@ -1,4 +1,5 @@
 export { type Block, blocksOf, type CutPoint, findCutPoints } from "./cuts.js";
+export { whatIsWrongWithLocation } from "./external-location.js";
 export { inlineExternalData, type ReadExternal } from "./external-data.js";
 export { extractSubModel, type LayerRange, type SubModel } from "./extract.js";
 export { withExtraOutputs, withNamedLayers } from "./extra-outputs.js";
