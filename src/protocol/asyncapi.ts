@@ -9,7 +9,7 @@ import { UPDATES_PATH, UPDATES_SUBPROTOCOL } from "./updates.js";
 interface MqttChannel {
   /** Below `scission/v1/{site}/`. */
   address: string;
-  message: MqttMessageName;
+  messages: readonly MqttMessageName[];
   /** What the daemon does with it. */
   action: "send" | "receive";
   isRetained: boolean;
@@ -22,42 +22,49 @@ const MQTT_ROOT = "scission/v1/{site}";
 export const MQTT_CHANNELS = {
   nodeStates: {
     address: "nodes/{node}/state",
-    message: "nodeState",
+    messages: ["nodeState"],
     action: "receive",
     isRetained: true,
     description: "State of a node, and its last will.",
   },
   links: {
     address: "links/{from}/{to}",
-    message: "linkReport",
+    messages: ["linkReport"],
     action: "receive",
     isRetained: false,
     description: "A measurement of a directed link, by anything that can measure.",
   },
   profiles: {
     address: "nodes/{node}/profiles/{model}",
-    message: "profile",
+    messages: ["profile"],
     action: "receive",
     isRetained: true,
     description: "The newest profile of a model, named by SHA-256, on a node.",
   },
+  progress: {
+    address: "nodes/{node}/progress",
+    messages: ["progress"],
+    action: "receive",
+    isRetained: false,
+    description: "How far the benchmark is that the node does.",
+  },
   commands: {
     address: "nodes/{node}/commands/{command}",
-    message: "benchmarkCommand",
+    messages: ["benchmarkCommand", "yieldCommand"],
     action: "send",
     isRetained: false,
     description: "A request to an agent. A retained one is ignored.",
   },
   responses: {
     address: "nodes/{node}/responses/{command}",
-    message: "commandResponse",
+    messages: ["commandResponse"],
     action: "receive",
     isRetained: false,
     description: "An agent's answer to a command.",
   },
   plans: {
     address: "partitions/{pipeline}",
-    message: "plan",
+    messages: ["plan"],
     action: "send",
     isRetained: true,
     description: "Mirror of the plan in force; empty when the pipeline is gone.",
@@ -88,11 +95,13 @@ export function asyncApi(version: string): object {
       hearClient: operation("receive", "updates", CLIENT_MESSAGE_TYPES),
       tellClient: operation("send", "updates", SERVER_MESSAGE_TYPES),
       ...Object.fromEntries(
-        mqtt.map(([name, { action, message, isRetained }]) => [
+        mqtt.map(([name, { action, messages, isRetained }]) => [
           `${action}${name.charAt(0).toUpperCase()}${name.slice(1)}`,
           {
-            ...operation(action, name, [message]),
-            bindings: { mqtt: { qos: name === "links" ? 0 : 1, retain: isRetained } },
+            ...operation(action, name, messages),
+            bindings: {
+              mqtt: { qos: name === "links" || name === "progress" ? 0 : 1, retain: isRetained },
+            },
           },
         ]),
       ),
@@ -110,7 +119,7 @@ export function asyncApi(version: string): object {
 }
 
 function messageNames(): string[] {
-  const mqtt = Object.values(MQTT_CHANNELS).map(({ message }) => message);
+  const mqtt = Object.values(MQTT_CHANNELS).flatMap(({ messages }) => messages);
   return [...CLIENT_MESSAGE_TYPES, ...SERVER_MESSAGE_TYPES, ...mqtt];
 }
 
@@ -124,7 +133,7 @@ function updatesChannel(): object {
   };
 }
 
-function mqttChannel({ address, message, description }: MqttChannel): object {
+function mqttChannel({ address, messages, description }: MqttChannel): object {
   const full = `${MQTT_ROOT}/${address}`;
   const parameters = [...full.matchAll(/\{(\w+)\}/g)].map((match): [string, object] => [
     match[1] ?? "",
@@ -134,7 +143,7 @@ function mqttChannel({ address, message, description }: MqttChannel): object {
     address: full,
     description,
     servers: [{ $ref: "#/servers/broker" }],
-    messages: references([message]),
+    messages: references(messages),
     parameters: Object.fromEntries(parameters),
   };
 }

@@ -8,6 +8,8 @@ export { type Control, controlSchema, type Pin, pinSchema } from "./control.js";
 export { asyncApi, MQTT_CHANNELS } from "./asyncapi.js";
 export { messageSchemaDocument } from "./messages.js";
 export {
+  type BenchmarkAnswer,
+  benchmarkAnswerSchema,
   type BenchmarkCommand,
   benchmarkCommandSchema,
   type CommandResponse,
@@ -18,6 +20,10 @@ export {
   linkReportSchema,
   type NodeState,
   nodeStateSchema,
+  type Sidecar,
+  sidecarSchema,
+  sidecarsSchema,
+  yieldCommandSchema,
 } from "./mqtt.js";
 export {
   type ModelRef,
@@ -58,6 +64,7 @@ export {
   type WholeProfile,
   wholeProfileSchema,
 } from "./profile.js";
+export { type BenchmarkProgress, progressSchema } from "./progress.js";
 export { type Status, statusSchema } from "./status.js";
 export {
   CLOSE_CODES,

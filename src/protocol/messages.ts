@@ -2,11 +2,13 @@ import { z } from "zod";
 import {
   commandResponseSchema,
   benchmarkCommandSchema,
+  yieldCommandSchema,
   linkReportSchema,
   nodeStateSchema,
 } from "./mqtt.js";
 import { planDocumentSchema } from "./plan.js";
 import { profileSchema } from "./profile.js";
+import { progressSchema } from "./progress.js";
 import { statusSchema } from "./status.js";
 import { clientMessageSchema, serverMessageSchema } from "./updates.js";
 
@@ -15,6 +17,8 @@ const MQTT_SCHEMAS = {
   linkReport: linkReportSchema,
   profile: profileSchema,
   benchmarkCommand: benchmarkCommandSchema,
+  yieldCommand: yieldCommandSchema,
+  progress: progressSchema,
   commandResponse: commandResponseSchema,
   plan: planDocumentSchema,
 } as const;

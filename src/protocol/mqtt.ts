@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { modelRefSchema, nameSchema, tierSchema } from "./names.js";
+import { modelRefSchema, nameSchema, sha256Schema, tierSchema } from "./names.js";
 import { environmentSchema } from "./profile.js";
 
 /** Retained state of a node, and its last will. `bootId` keeps an old will from killing a new session. */
@@ -59,6 +59,18 @@ export const inputBindingSchema = z.strictObject({
 });
 export type InputBinding = z.infer<typeof inputBindingSchema>;
 
+/** A file beside a model that holds some of its weights. */
+export const sidecarSchema = z.strictObject({
+  /** As the model names it: relative to the model's own directory. */
+  location: z.string().min(1).max(1_024),
+  bytes: z.number().int().nonnegative(),
+  sha256: sha256Schema,
+});
+export type Sidecar = z.infer<typeof sidecarSchema>;
+
+const SIDECARS_MAX = 1_000;
+export const sidecarsSchema = z.array(sidecarSchema).max(SIDECARS_MAX);
+
 export const benchmarkCommandSchema = z.strictObject({
   id: z.string().min(1).max(64),
   model: modelRefSchema,
@@ -66,10 +78,28 @@ export const benchmarkCommandSchema = z.strictObject({
   /** All nodes must cut a model alike, or their profiles share no blocks. */
   maxCutTensors: z.number().int().min(1).max(64),
   timeoutMs: z.number().int().positive().max(86_400_000),
+  /** Where a short look says that the node's last profile still holds, that is enough. */
+  look: z.boolean().optional(),
+  sidecars: sidecarsSchema.optional(),
 });
 export type BenchmarkCommand = z.infer<typeof benchmarkCommandSchema>;
 
 /** `data` of a benchmark's answer: the profile itself travels on its own retained topic. */
+export const benchmarkAnswerSchema = z.object({
+  /** That of the profile. */
+  measuredAt: z.number().int().nonnegative(),
+  wholeMs: z.number().nonnegative(),
+  /** What was done and why, for people. */
+  outcome: z.string().max(500).optional(),
+});
+export type BenchmarkAnswer = z.infer<typeof benchmarkAnswerSchema>;
+
+/** The node has live work to do: benchmarks pause for this long, unless they are told so again. */
+export const yieldCommandSchema = z.strictObject({
+  id: z.string().min(1).max(64),
+  forMs: z.number().int().positive().max(60_000),
+});
+
 export const commandResponseSchema = z.discriminatedUnion("status", [
   z.strictObject({ id: z.string().min(1).max(64), status: z.literal("ok"), data: z.unknown() }),
   z.strictObject({

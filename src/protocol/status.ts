@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { modelRefSchema, nameSchema, tierSchema } from "./names.js";
+import { progressSchema } from "./progress.js";
 import { decisionSchema, planDocumentSchema } from "./plan.js";
 
 /** `GET /api/v1/status`. */
@@ -48,6 +49,10 @@ export const statusSchema = z.strictObject({
   benchmark: z.strictObject({
     running: z.string().nullable(),
     nextRunAt: z.number().int().nonnegative().nullable(),
+    /** What came of the last one, in plain words. */
+    lastOutcome: z.string().nullable().optional(),
+    /** How far those are that tell. */
+    progress: z.array(progressSchema.extend({ node: nameSchema })).optional(),
   }),
   pipelines: z.array(
     z.strictObject({

@@ -1,9 +1,16 @@
 import { AppError, type Clock, type Logger, type Random } from "../core/index.js";
-import type { LinkReport, NodeState, PlanDocument, Profile } from "../protocol/index.js";
+import type {
+  BenchmarkProgress,
+  LinkReport,
+  NodeState,
+  PlanDocument,
+  Profile,
+} from "../protocol/index.js";
 import { type CallOptions, CommandCaller, type CommandHandler, CommandServer } from "./commands.js";
 import { Connection } from "./connection.js";
 import { Intake, type IntakeHandlers, type Message } from "./intake.js";
 import type { MqttOptions } from "./options.js";
+import { type ProgressHandler, ProgressIntake } from "./progress-intake.js";
 import { type RejectionCause, Rejections } from "./rejections.js";
 import { formatTopic, parseTopic, topicFilter } from "./topics.js";
 
@@ -17,6 +24,7 @@ export interface TelemetrySession {
 
 export interface TelemetryHandlers extends IntakeHandlers {
   onConnection?(connected: boolean): void;
+  onProgress?: ProgressHandler;
   /** Commands that this node obeys, by name. */
   commands?: ReadonlyMap<string, CommandHandler>;
 }
@@ -38,6 +46,8 @@ export interface Telemetry {
   /** Sent now or never; false where it was not. */
   publishLink(from: string, to: string, report: LinkReport): boolean;
   publishProfile(profile: Profile): void;
+  /** Sent now or never. */
+  publishProgress(progress: BenchmarkProgress): void;
   /** Null clears the mirror of a pipeline that is gone. */
   publishPlan(pipeline: string, plan: PlanDocument | null): void;
   /**
@@ -78,6 +88,7 @@ class SiteTelemetry implements Telemetry {
   readonly #caller: CommandCaller;
   readonly #server: CommandServer;
   readonly #intake: Intake;
+  readonly #progress: ProgressIntake;
   readonly #connection: Connection;
   #state: NodeState;
   #stopped = false;
@@ -107,6 +118,7 @@ class SiteTelemetry implements Telemetry {
       handlers,
       onRestart: (node) => this.#caller.nodeRestarted(node),
     });
+    this.#progress = new ProgressIntake(clock, this.#rejections, handlers.onProgress);
     this.#connection = new Connection(
       {
         mqtt: options,
@@ -147,6 +159,11 @@ class SiteTelemetry implements Telemetry {
     const { sha256: modelSha256 } = profile.model;
     const topic = formatTopic(this.#site, { kind: "profile", node: this.#node, modelSha256 });
     this.#connection.retain(topic, toJson(profile));
+  }
+
+  publishProgress(progress: BenchmarkProgress): void {
+    const topic = formatTopic(this.#site, { kind: "progress", node: this.#node });
+    this.#connection.report(topic, toJson(progress));
   }
 
   publishPlan(pipeline: string, plan: PlanDocument | null): void {
@@ -207,6 +224,9 @@ class SiteTelemetry implements Telemetry {
       case "profile":
         this.#intake.profile(topic, message);
         return;
+      case "progress":
+        this.#progress.receive(topic, message);
+        return;
       case "command":
         this.#server.receive(topic, message, this.#bytesMax);
         return;
@@ -234,6 +254,7 @@ function filtersOf(session: TelemetrySession, handlers: TelemetryHandlers): stri
   ];
   if (handlers.onLink !== undefined) filters.push(topicFilter(site, "link"));
   if (handlers.onProfile !== undefined) filters.push(topicFilter(site, "profile"));
+  if (handlers.onProgress !== undefined) filters.push(topicFilter(site, "progress"));
   if (handlers.commands !== undefined && handlers.commands.size > 0) {
     filters.push(topicFilter(site, { commandsOf: state.node }));
   }

@@ -5,6 +5,7 @@ export type Topic =
   | { kind: "state"; node: string }
   | { kind: "link"; from: string; to: string }
   | { kind: "profile"; node: string; modelSha256: string }
+  | { kind: "progress"; node: string }
   | { kind: "command"; node: string; name: string }
   | { kind: "response"; node: string; name: string }
   | { kind: "partitions"; pipeline: string };
@@ -26,6 +27,8 @@ function formatTail(topic: Topic): string {
       return `links/${topic.from}/${topic.to}`;
     case "profile":
       return `nodes/${topic.node}/profiles/${topic.modelSha256}`;
+    case "progress":
+      return `nodes/${topic.node}/progress`;
     case "command":
       return `nodes/${topic.node}/commands/${topic.name}`;
     case "response":
@@ -38,7 +41,7 @@ function formatTail(topic: Topic): string {
 /** The filter that matches every topic of a kind; commands only those of one node. */
 export function topicFilter(
   site: string,
-  kind: "state" | "link" | "profile" | "response" | { commandsOf: string },
+  kind: "state" | "link" | "profile" | "progress" | "response" | { commandsOf: string },
 ): string {
   const root = topicRoot(site);
   if (typeof kind === "object") return `${root}/nodes/${kind.commandsOf}/commands/+`;
@@ -49,6 +52,8 @@ export function topicFilter(
       return `${root}/links/+/+`;
     case "profile":
       return `${root}/nodes/+/profiles/+`;
+    case "progress":
+      return `${root}/nodes/+/progress`;
     case "response":
       return `${root}/nodes/+/responses/+`;
   }
@@ -68,7 +73,9 @@ export function parseTopic(site: string, text: string): Topic | undefined {
       : undefined;
   }
   if (group !== "nodes") return undefined;
-  if (parts.length === 3) return second === "state" ? { kind: "state", node: first } : undefined;
+  if (parts.length === 3) {
+    return second === "state" || second === "progress" ? { kind: second, node: first } : undefined;
+  }
   return parts.length === 4 ? parseNodeTopic(first, second, third) : undefined;
 }
 

@@ -105,6 +105,7 @@ describe("asyncapi.json", () => {
       nodeStates: { kind: "state", node: "NODE" },
       links: { kind: "link", from: "FROM", to: "TO" },
       profiles: { kind: "profile", node: "NODE", modelSha256: model },
+      progress: { kind: "progress", node: "NODE" },
       commands: { kind: "command", node: "NODE", name: "COMMAND" },
       responses: { kind: "response", node: "NODE", name: "COMMAND" },
       plans: { kind: "partitions", pipeline: "PIPELINE" },
