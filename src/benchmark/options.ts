@@ -93,6 +93,14 @@ export const benchmarkOptionsSchema = z.strictObject({
     .max(86_400_000)
     .default(1_800_000)
     .describe("Bounds the benchmark of one model as a whole."),
+  cpuSharePercent: z
+    .number()
+    .min(1)
+    .max(100)
+    .default(50)
+    .describe(
+      "Share of its time in which a benchmark of daemon or agent computes; it rests between its steps. Live work has the machine to itself meanwhile.",
+    ),
   maxCutTensors: z
     .number()
     .int()

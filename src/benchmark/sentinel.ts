@@ -40,8 +40,9 @@ export function readSentinel(
   deps: BenchmarkDeps,
 ): Promise<SentinelReading> {
   const withoutCuts = { ...options, maxCutTensors: NO_CUTS };
-  return withModel(request, { options: withoutCuts, deps }, async (worker, opened) => {
+  return withModel(request, { options: withoutCuts, deps }, async (worker, opened, signal) => {
     const slowdown = request.emulatedSlowdown ?? 1;
+    await deps.beforeStep?.(signal);
     const whole = statisticsOf(await worker.measure({ kind: "whole" }, repeatOf(options, 0)));
     return {
       measuredAt: deps.clock.nowMs(),

@@ -1,0 +1,69 @@
+import { AppError } from "../core/index.js";
+import type { Profile } from "../protocol/index.js";
+import { type BenchmarkRequest, benchmarkModel } from "./benchmark.js";
+import type { BenchmarkOptions } from "./options.js";
+import { judgeSentinel, readSentinel, refreshProfile } from "./sentinel.js";
+import type { BenchmarkDeps } from "./with-model.js";
+
+export interface Renewed {
+  profile: Profile;
+  /** What was done and why, in plain words. */
+  outcome: string;
+}
+
+/** A benchmark of which it is known what file it is of, and maybe what came of the last one. */
+export interface RenewRequest extends BenchmarkRequest {
+  sha256: string;
+  /** A short look at the whole model is enough where it says that `previous` still holds. */
+  mayLook: boolean;
+}
+
+/**
+ * A profile as of now. Where it may, a short look at the whole model says whether the one from before
+ * still holds, holds when scaled, or has to be measured anew.
+ * @throws AppError MODEL_CHANGED where the file is not that of `sha256`; MODEL_NOT_EQUAL; MODEL_*,
+ * INFERENCE_*, ABORTED
+ */
+export async function renewProfile(
+  { sha256, mayLook, ...request }: RenewRequest,
+  options: BenchmarkOptions,
+  deps: BenchmarkDeps,
+): Promise<Renewed> {
+  const { previous } = request;
+  const looked =
+    !mayLook || previous === undefined || !options.sentinel.enabled
+      ? { outcome: "measured" }
+      : await look(previous, { request, options, deps });
+  const profile = looked.profile ?? (await benchmarkModel(request, options, deps));
+  if (profile.model.sha256 !== sha256) {
+    throw new AppError("MODEL_CHANGED", "the model's file was changed while it was benchmarked");
+  }
+  if (!profile.equality.ok) throw new AppError("MODEL_NOT_EQUAL", notEqual(profile));
+  return { profile, outcome: looked.outcome };
+}
+
+async function look(
+  previous: Profile,
+  context: { request: BenchmarkRequest; options: BenchmarkOptions; deps: BenchmarkDeps },
+): Promise<{ profile?: Profile; outcome: string }> {
+  const { request, options, deps } = context;
+  const reading = await readSentinel(request, options, deps);
+  const verdict = judgeSentinel(previous, reading, options.sentinel);
+  switch (verdict.kind) {
+    case "ok":
+      return { profile: refreshProfile(previous, reading, 1), outcome: "looked: it holds" };
+    case "scale":
+      return {
+        profile: refreshProfile(previous, reading, verdict.factor),
+        outcome: `looked: scaled by ${verdict.factor.toFixed(3)}`,
+      };
+    case "full":
+      return { outcome: `looked, and measured anew: ${verdict.reason}` };
+  }
+}
+
+/** Why a profile must not be planned with: its blocks, chained, are another model. */
+export function notEqual({ node, model, equality }: Profile): string {
+  const error = equality.maxRelativeError.toPrecision(2);
+  return `on ${node.name} the blocks of ${model.name}, chained, compute something else than the model (relative error ${error})`;
+}

@@ -1,0 +1,71 @@
+import { describe, expect, it } from "vitest";
+import { createPace } from "../../src/benchmark/index.js";
+import { ManualClock } from "../support/manual-clock.js";
+
+const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Waits by moving the clock; resolves with how long it took. */
+async function waited(clock: ManualClock, work: Promise<void>): Promise<number> {
+  const startMs = clock.monotonicMs();
+  const done = new AbortController();
+  void work.then(() => {
+    done.abort();
+  });
+  await settle();
+  while (!done.signal.aborted) {
+    clock.advance(10);
+    await settle();
+  }
+  return clock.monotonicMs() - startMs;
+}
+
+describe("the pace of a benchmark", () => {
+  const never = new AbortController().signal;
+
+  it("keeps to its share of the time", async () => {
+    const clock = new ManualClock();
+    const pause = createPace(
+      { cpuSharePercent: 25, pausedMsMax: 0 },
+      { clock, isBusy: () => false },
+    );
+    let worked = 0;
+    for (const stepMs of [100, 1_000, 40]) {
+      clock.advance(stepMs);
+      worked += stepMs;
+      expect(await waited(clock, pause(never))).toBeGreaterThanOrEqual(3 * stepMs);
+      expect(worked / clock.monotonicMs()).toBeLessThanOrEqual(0.25);
+    }
+  });
+
+  it("pauses while live work needs the machine, but not for ever", async () => {
+    const clock = new ManualClock();
+    let isBusy = true;
+    const pause = createPace(
+      { cpuSharePercent: 100, pausedMsMax: 5_000 },
+      { clock, isBusy: () => isBusy },
+    );
+    const paused = pause(never);
+    await settle();
+    clock.advance(1_000);
+    await settle();
+    isBusy = false;
+    expect(await waited(clock, paused)).toBeLessThanOrEqual(200);
+    isBusy = true;
+    expect(await waited(clock, pause(never))).toBeLessThanOrEqual(5_000);
+    expect(await waited(clock, pause(never))).toBe(0);
+  });
+
+  it("ends at once when the benchmark is given up", async () => {
+    const clock = new ManualClock();
+    const pause = createPace(
+      { cpuSharePercent: 1, pausedMsMax: 5_000 },
+      { clock, isBusy: () => true },
+    );
+    clock.advance(10_000);
+    const stop = new AbortController();
+    const paused = pause(stop.signal);
+    stop.abort();
+    await paused;
+    expect(clock.monotonicMs()).toBe(10_000);
+  });
+});
