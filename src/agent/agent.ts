@@ -1,20 +1,27 @@
+import { join } from "node:path";
 import { cpus, totalmem } from "node:os";
 import { describeEnvironment, readHostId } from "../benchmark/index.js";
 import { type Clock, type Logger, type Random, Teardown } from "../core/index.js";
 import type { NodeState } from "../protocol/index.js";
+import { openJsonFiles } from "../store/index.js";
 import {
+  type CommandHandler,
   connectTelemetry,
   startLinkProber,
   startProbeServer,
   type Telemetry,
 } from "../telemetry/index.js";
-import { createBenchmarkDuty } from "./benchmark-duty.js";
-import { type ModelCache, openModelCache } from "./model-cache.js";
+import { type BenchmarkDutyDeps, createBenchmarkDuty } from "./benchmark-duty.js";
+import { openModelCache } from "./model-cache.js";
 import { OneAtATime } from "./one-at-a-time.js";
 import type { AgentOptions } from "./options.js";
+import { createYieldDuty } from "./yield-duty.js";
 
 /** A benchmark that is stopped has a child process to end. */
 const STEP_TIMEOUT_MS = 10_000;
+
+/** Of profiles and of checkpoints: as many models as these are remembered. */
+const KEPT = { filesMax: 64, bytesMax: 16 * 1_024 ** 2 };
 
 export interface AgentDeps {
   log: Logger;
@@ -42,13 +49,23 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
   const teardown = new Teardown(deps.log, { stepTimeoutMs: STEP_TIMEOUT_MS });
   try {
     const { log, clock } = deps;
-    const cache = await openModelCache(options, { log, clock });
+    const { stateDirectory } = options;
+    const cache = await openModelCache(
+      { ...options, directory: join(stateDirectory, "models") },
+      { log, clock },
+    );
     const { probeServer: serverOptions } = options;
     const server = serverOptions.enabled
       ? await startProbeServer(serverOptions, { log, clock })
       : undefined;
     teardown.defer("probe server", () => server?.stop());
-    const telemetry = await joinTelemetry(options, { ...deps, cache, teardown });
+    const telemetry = await joinTelemetry(options, {
+      ...deps,
+      cache,
+      teardown,
+      profiles: await openJsonFiles({ ...KEPT, directory: join(stateDirectory, "profiles") }),
+      checkpoints: await openJsonFiles({ ...KEPT, directory: join(stateDirectory, "checkpoints") }),
+    });
     const prober = startLinkProber(
       { self: options.node.name, peers: options.links, probe: options.probe },
       {
@@ -72,7 +89,8 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
 
 async function joinTelemetry(
   options: AgentOptions,
-  deps: AgentDeps & { cache: ModelCache; teardown: Teardown },
+  deps: AgentDeps &
+    Pick<BenchmarkDutyDeps, "cache" | "profiles" | "checkpoints"> & { teardown: Teardown },
 ): Promise<Telemetry> {
   const { cache, teardown } = deps;
   const bootId = deps.newId();
@@ -93,14 +111,19 @@ async function joinTelemetry(
     environment,
   });
   const stopping = new AbortController();
+  const liveWork = createYieldDuty(deps.clock);
   const turns = new OneAtATime();
   const benchmark = createBenchmarkDuty(options, {
     log: deps.log.child({ component: "benchmark" }),
     clock: deps.clock,
     cache,
+    profiles: deps.profiles,
+    checkpoints: deps.checkpoints,
     turns,
+    isBusy: () => liveWork.isBusy(),
     signal: stopping.signal,
     onProfile: (profile) => telemetry.publishProfile(profile),
+    onProgress: (progress) => telemetry.publishProgress(progress),
     onModels: () => telemetry.setState(state()),
   });
   const telemetry = await connectTelemetry(
@@ -110,7 +133,12 @@ async function joinTelemetry(
       log: deps.log.child({ component: "telemetry" }),
       clock: deps.clock,
       random: deps.random,
-      handlers: { commands: new Map([["benchmark", benchmark]]) },
+      handlers: {
+        commands: new Map<string, CommandHandler>([
+          ["benchmark", benchmark],
+          ["yield", (command) => liveWork.obey(command)],
+        ]),
+      },
     },
   );
   teardown.defer("telemetry", () => telemetry.stop());

@@ -1,20 +1,18 @@
-import { benchmarkModel } from "../benchmark/index.js";
+import { createPace, PAUSED_SHARE_MAX, renewProfile, tellProgress } from "../benchmark/index.js";
 import { AppError, type Clock, type Logger } from "../core/index.js";
 import {
+  type BenchmarkAnswer,
   type BenchmarkCommand,
+  type BenchmarkProgress,
   benchmarkCommandSchema,
   type Profile,
   parseValue,
+  profileSchema,
 } from "../protocol/index.js";
+import type { JsonFiles } from "../store/index.js";
 import type { ModelCache } from "./model-cache.js";
 import type { OneAtATime } from "./one-at-a-time.js";
 import type { AgentOptions } from "./options.js";
-
-/** What a benchmark's answer carries; the profile itself travels on its own topic. */
-export interface BenchmarkAnswer {
-  measuredAt: number;
-  wholeMs: number;
-}
 
 export interface BenchmarkDutyDeps {
   log: Logger;
@@ -22,8 +20,15 @@ export interface BenchmarkDutyDeps {
   cache: ModelCache;
   /** Shared with all other duties that measure. */
   turns: OneAtATime;
+  /** What was measured here last, by SHA-256 of the model. */
+  profiles: JsonFiles;
+  /** Benchmarks that were stopped, by SHA-256 of the model. */
+  checkpoints: JsonFiles;
+  /** Whether live work on this node needs the machine. */
+  isBusy: () => boolean;
   signal: AbortSignal;
   onProfile(profile: Profile): void;
+  onProgress(progress: BenchmarkProgress): void;
   onModels(): void;
 }
 
@@ -37,11 +42,11 @@ export function createBenchmarkDuty(
     if (!parsed.ok) throw new AppError("COMMAND_FAILED", `bad command: ${parsed.message}`);
     const { model, inputs, maxCutTensors } = parsed.value;
     const key = JSON.stringify(["benchmark", model.sha256, inputs, maxCutTensors]);
-    return deps.turns.run(key, () => measure(parsed.value, options, deps));
+    return deps.turns.run(key, () => benchmarkInTime(parsed.value, options, deps));
   };
 }
 
-async function measure(
+async function benchmarkInTime(
   command: BenchmarkCommand,
   options: AgentOptions,
   deps: BenchmarkDutyDeps,
@@ -51,28 +56,9 @@ async function measure(
   void deps.clock.sleep(command.timeoutMs, done.signal).then(() => {
     if (!done.signal.aborted) expiry.abort();
   });
-  const signal = AbortSignal.any([deps.signal, expiry.signal]);
   try {
-    const path = await deps.cache.fetch(command.model, signal);
-    deps.onModels();
-    const { name, tier, hardwareClass } = options.node;
-    const profile = await benchmarkModel(
-      {
-        path,
-        modelName: command.model.name,
-        node: { name, tier, hardwareClass },
-        inputs: command.inputs,
-        emulatedSlowdown: options.emulate.slowdown,
-      },
-      { ...options.benchmark, maxCutTensors: command.maxCutTensors },
-      { log: deps.log, clock: deps.clock, signal },
-    );
-    if (!profile.equality.ok) {
-      const text = "the blocks, chained, compute something else than the model";
-      throw new AppError("MODEL_NOT_EQUAL", text);
-    }
-    deps.onProfile(profile);
-    return { measuredAt: profile.measuredAt, wholeMs: profile.wholeMs };
+    const signal = AbortSignal.any([deps.signal, expiry.signal]);
+    return await benchmark(command, options, { ...deps, signal });
   } catch (cause) {
     if (!expiry.signal.aborted) throw cause;
     const text = `the benchmark was not done within ${command.timeoutMs} ms`;
@@ -80,4 +66,56 @@ async function measure(
   } finally {
     done.abort();
   }
+}
+
+async function benchmark(
+  command: BenchmarkCommand,
+  options: AgentOptions,
+  deps: BenchmarkDutyDeps,
+): Promise<BenchmarkAnswer> {
+  const { model, inputs, maxCutTensors, sidecars } = command;
+  const { clock, log, signal, checkpoints } = deps;
+  const path = await deps.cache.fetch({ ...model, sidecars }, signal);
+  deps.onModels();
+  const { name, tier, hardwareClass } = options.node;
+  const { cpuSharePercent, timeoutMs } = options.benchmark;
+  const pace = { cpuSharePercent, pausedMsMax: timeoutMs * PAUSED_SHARE_MAX };
+  const { profile, outcome } = await renewProfile(
+    {
+      path,
+      modelName: model.name,
+      sha256: model.sha256,
+      node: { name, tier, hardwareClass },
+      inputs,
+      emulatedSlowdown: options.emulate.slowdown,
+      previous: await previousOf(command, deps),
+      mayLook: command.look === true,
+    },
+    { ...options.benchmark, maxCutTensors },
+    {
+      log,
+      clock,
+      signal,
+      beforeStep: createPace(pace, { clock, isBusy: deps.isBusy }),
+      checkpoint: {
+        load: () => checkpoints.load(model.sha256),
+        save: (value) => checkpoints.save(model.sha256, value),
+      },
+      onProgress: tellProgress(model, { clock, tell: (progress) => deps.onProgress(progress) }),
+    },
+  );
+  await deps.profiles.save(model.sha256, profile).catch((error: unknown) => {
+    log.warn({ err: error }, "the profile is published, but not kept for the next look");
+  });
+  deps.onProfile(profile);
+  return { measuredAt: profile.measuredAt, wholeMs: profile.wholeMs, outcome };
+}
+
+/** What was measured here before, of this very model. */
+async function previousOf(
+  { model }: BenchmarkCommand,
+  { profiles }: BenchmarkDutyDeps,
+): Promise<Profile | undefined> {
+  const parsed = parseValue(await profiles.load(model.sha256), profileSchema);
+  return parsed.ok && parsed.value.model.sha256 === model.sha256 ? parsed.value : undefined;
 }

@@ -1,17 +1,18 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, open, readdir, rename, rm, stat, utimes } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readdir, rm, stat, utimes } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { AppError, type Clock, errorMessage, type Logger } from "../core/index.js";
-import { type ModelRef, sha256Schema } from "../protocol/index.js";
+import { whatIsWrongWithLocation } from "../model/index.js";
+import { type ModelRef, type Sidecar, sha256Schema } from "../protocol/index.js";
+import { download, PARTIAL_SUFFIX } from "./download.js";
 
 const MODEL_SUFFIX = ".onnx";
-const PARTIAL_SUFFIX = ".part";
 /** Enough of a SHA-256 to tell models apart where the name is not known. */
 const SHORT_SHA256_LENGTH = 12;
 
 export interface ModelCacheOptions {
-  modelsDirectory: string;
+  directory: string;
   /** The daemon's HTTP server. */
   daemonUrl: string;
   daemonToken?: string;
@@ -23,40 +24,49 @@ interface ModelCacheDeps {
   clock: Clock;
 }
 
+/** A model and the files beside it that hold weights of it. */
+export interface WantedModel extends ModelRef {
+  sidecars?: readonly Sidecar[] | undefined;
+}
+
 /** Models on disk, each under its SHA-256; what is missing is downloaded from the daemon. */
 export interface ModelCache {
   models(): ModelRef[];
   /**
-   * The path of a model whose bytes have been checked against its SHA-256.
-   * DAEMON_UNREACHABLE, MODEL_TOO_LARGE, MODEL_UNREADABLE, ABORTED.
+   * The path of a model whose bytes, and those of its sidecars beside it, have been checked against their
+   * SHA-256. DAEMON_UNREACHABLE, MODEL_TOO_LARGE, MODEL_UNREADABLE, STORE_WRITE_FAILED, ABORTED.
    */
-  fetch(model: ModelRef, signal: AbortSignal): Promise<string>;
+  fetch(model: WantedModel, signal: AbortSignal): Promise<string>;
 }
 
+/**
+ * A model without sidecars is the file `<sha256>.onnx`; one with sidecars has a directory `<sha256>` to
+ * itself, since it names them relative to its own place. STORE_WRITE_FAILED.
+ */
 export async function openModelCache(
   options: ModelCacheOptions,
   deps: ModelCacheDeps,
 ): Promise<ModelCache> {
-  const { modelsDirectory: directory } = options;
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const { directory } = options;
+  await makeDirectory(directory);
   const known = new Map<string, ModelRef>();
-  for (const file of await readdir(directory)) {
-    if (file.endsWith(PARTIAL_SUFFIX)) await rm(join(directory, file), { force: true });
-    const sha256 = sha256Of(file);
+  for (const entry of await readdir(directory)) {
+    const sha256 = sha256Of(entry);
     if (sha256 !== undefined)
       known.set(sha256, { name: sha256.slice(0, SHORT_SHA256_LENGTH), sha256 });
+    else if (isStrayPartial(entry)) await rm(join(directory, entry), { force: true });
   }
   return {
     models: () => [...known.values()],
     fetch: async (model, signal) => {
-      const path = join(directory, `${model.sha256}${MODEL_SUFFIX}`);
-      if (!(await holds(path, model.sha256, signal))) {
-        await download(model, { path, options, deps, signal });
-      }
-      known.set(model.sha256, model);
+      const { name, sha256, sidecars = [] } = model;
+      const entry = join(directory, sidecars.length === 0 ? sha256 + MODEL_SUFFIX : sha256);
+      const path = sidecars.length === 0 ? entry : join(entry, sha256 + MODEL_SUFFIX);
+      for (const file of filesOf(model, path)) await provide(file, { options, deps, signal });
+      known.set(sha256, { name, sha256 });
       const now = new Date(deps.clock.nowMs());
-      await utimes(path, now, now);
-      for (const gone of await evict(directory, options.limits.cacheBytesMax, model.sha256)) {
+      await utimes(entry, now, now);
+      for (const gone of await evict(directory, options.limits.cacheBytesMax, sha256)) {
         known.delete(gone);
       }
       return path;
@@ -64,10 +74,72 @@ export async function openModelCache(
   };
 }
 
-function sha256Of(file: string): string | undefined {
-  if (!file.endsWith(MODEL_SUFFIX)) return undefined;
-  const sha256 = file.slice(0, -MODEL_SUFFIX.length);
+interface WantedFile {
+  path: string;
+  sha256: string;
+  /** Of the daemon's HTTP server. */
+  urlPath: string;
+}
+
+/** The model's file and its sidecars. The names of those are hostile until they are checked here. */
+function filesOf({ sha256, sidecars = [] }: WantedModel, path: string): WantedFile[] {
+  const url = `/api/v1/models/${sha256}`;
+  const directory = dirname(path);
+  return [
+    { path, sha256, urlPath: url },
+    ...sidecars.map((sidecar) => {
+      const wrong = whatIsWrongWithLocation(sidecar.location);
+      const own = join(directory, sidecar.location);
+      if (wrong !== undefined || own === path || own.startsWith(`${path}/`)) {
+        const text = `the name of a file beside the model ${wrong ?? "is that of the model"}`;
+        throw new AppError("MODEL_UNREADABLE", text);
+      }
+      return { path: own, sha256: sidecar.sha256, urlPath: `${url}/sidecars/${sidecar.sha256}` };
+    }),
+  ];
+}
+
+async function provide(
+  { path, sha256, urlPath }: WantedFile,
+  context: { options: ModelCacheOptions; deps: ModelCacheDeps; signal: AbortSignal },
+): Promise<void> {
+  const { options, deps, signal } = context;
+  if (await holds(path, sha256, signal)) return;
+  await makeDirectory(dirname(path));
+  await download(
+    {
+      url: new URL(urlPath, options.daemonUrl),
+      token: options.daemonToken,
+      sha256,
+      bytesMax: options.limits.modelBytesMax,
+      timeoutMs: options.limits.downloadTimeoutMs,
+    },
+    path,
+    { log: deps.log, signal },
+  );
+}
+
+function sha256Of(entry: string): string | undefined {
+  const sha256 = entry.endsWith(MODEL_SUFFIX) ? entry.slice(0, -MODEL_SUFFIX.length) : entry;
   return sha256Schema.safeParse(sha256).success ? sha256 : undefined;
+}
+
+/** What a download of a model left that was stopped stays: the next one goes on with it. */
+function isStrayPartial(entry: string): boolean {
+  return entry.endsWith(PARTIAL_SUFFIX) && sha256Of(withoutPartialSuffix(entry)) === undefined;
+}
+
+function withoutPartialSuffix(entry: string): string {
+  return entry.endsWith(PARTIAL_SUFFIX) ? entry.slice(0, -PARTIAL_SUFFIX.length) : entry;
+}
+
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    const text = `cannot make ${path}: ${errorMessage(cause)}`;
+    throw new AppError("STORE_WRITE_FAILED", text, { cause });
+  }
 }
 
 /** Whether the file is there with the right bytes; disks forget, and a name proves nothing. */
@@ -82,95 +154,34 @@ async function holds(path: string, sha256: string, signal: AbortSignal): Promise
   return hash.digest("hex") === sha256;
 }
 
-async function download(
-  model: ModelRef,
-  context: { path: string; options: ModelCacheOptions; deps: ModelCacheDeps; signal: AbortSignal },
-): Promise<void> {
-  const { path, options, deps, signal } = context;
-  const partial = `${path}${PARTIAL_SUFFIX}`;
-  const url = new URL(`/api/v1/models/${model.sha256}`, options.daemonUrl);
-  const timeout = AbortSignal.timeout(options.limits.downloadTimeoutMs);
-  const either = AbortSignal.any([signal, timeout]);
-  try {
-    const { daemonToken } = options;
-    const response = await fetch(url, {
-      signal: either,
-      redirect: "error",
-      headers: daemonToken === undefined ? {} : { authorization: `Bearer ${daemonToken}` },
-    });
-    if (!response.ok || response.body === null) {
-      await response.body?.cancel();
-      const text = `the daemon answers ${response.status} for the model ${model.sha256}`;
-      throw new AppError("DAEMON_UNREACHABLE", text);
-    }
-    await save(response.body, { partial, model, bytesMax: options.limits.modelBytesMax });
-    await rename(partial, path);
-    deps.log.info({ sha256: model.sha256 }, "downloaded a model");
-  } catch (cause) {
-    await rm(partial, { force: true });
-    if (cause instanceof AppError) throw cause;
-    if (signal.aborted) throw new AppError("ABORTED", "the download was given up", { cause });
-    const why = timeout.aborted
-      ? `not done within ${options.limits.downloadTimeoutMs} ms`
-      : describe(cause);
-    const text = `cannot download the model ${model.sha256} from ${url.origin}: ${why}`;
-    throw new AppError("DAEMON_UNREACHABLE", text, { cause });
-  }
-}
-
-/** Writes the body to a file and onto the disk; refuses what is too long or has another SHA-256. */
-async function save(
-  body: ReadableStream<Uint8Array>,
-  { partial, model, bytesMax }: { partial: string; model: ModelRef; bytesMax: number },
-): Promise<void> {
-  const hash = createHash("sha256");
-  const file = await open(partial, "w", 0o600);
-  try {
-    let bytes = 0;
-    for await (const chunk of body) {
-      bytes += chunk.byteLength;
-      if (bytes > bytesMax) {
-        const text = `the model ${model.sha256} has more than limits.modelBytesMax = ${bytesMax} bytes`;
-        throw new AppError("MODEL_TOO_LARGE", text);
-      }
-      hash.update(chunk);
-      await file.writeFile(chunk);
-    }
-    const actual = hash.digest("hex");
-    if (actual !== model.sha256) {
-      const text = `what the daemon sent for the model ${model.sha256} has the SHA-256 ${actual}`;
-      throw new AppError("MODEL_UNREADABLE", text);
-    }
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-/** Deletes the models that were unused the longest until all fit, but never `keep`; returns the deleted. */
+/** Deletes what was unused the longest until all fits, but never `keep`; returns the deleted models. */
 async function evict(directory: string, bytesMax: number, keep: string): Promise<string[]> {
-  const files: { sha256: string; path: string; bytes: number; usedAtMs: number }[] = [];
-  for (const file of await readdir(directory)) {
-    const sha256 = sha256Of(file);
+  const entries: { sha256: string; path: string; bytes: number; usedAtMs: number }[] = [];
+  for (const entry of await readdir(directory)) {
+    const sha256 = sha256Of(withoutPartialSuffix(entry));
     if (sha256 === undefined) continue;
-    const path = join(directory, file);
-    const { size, mtimeMs } = await stat(path);
-    files.push({ sha256, path, bytes: size, usedAtMs: mtimeMs });
+    const path = join(directory, entry);
+    const { mtimeMs } = await stat(path);
+    entries.push({ sha256, path, bytes: await bytesIn(path), usedAtMs: mtimeMs });
   }
-  let excess = files.reduce((sum, { bytes }) => sum + bytes, 0) - bytesMax;
+  let excess = entries.reduce((sum, { bytes }) => sum + bytes, 0) - bytesMax;
   const gone: string[] = [];
-  for (const file of files.sort((a, b) => a.usedAtMs - b.usedAtMs)) {
+  for (const entry of entries.sort((a, b) => a.usedAtMs - b.usedAtMs)) {
     if (excess <= 0) break;
-    if (file.sha256 === keep) continue;
-    await rm(file.path, { force: true });
-    excess -= file.bytes;
-    gone.push(file.sha256);
+    if (entry.sha256 === keep) continue;
+    await rm(entry.path, { recursive: true, force: true });
+    excess -= entry.bytes;
+    gone.push(entry.sha256);
   }
   return gone;
 }
 
-/** `fetch` hides the reason ("ECONNREFUSED") in its error's cause. */
-function describe(error: unknown): string {
-  const cause = error instanceof Error ? error.cause : undefined;
-  return cause === undefined ? errorMessage(error) : errorMessage(cause);
+async function bytesIn(path: string): Promise<number> {
+  const found = await stat(path);
+  if (!found.isDirectory()) return found.size;
+  let bytes = 0;
+  for (const entry of await readdir(path, { withFileTypes: true, recursive: true })) {
+    if (entry.isFile()) bytes += (await stat(join(entry.parentPath, entry.name))).size;
+  }
+  return bytes;
 }

@@ -12,8 +12,8 @@ export interface AgentOptions {
   /** How this agent measures its own links. */
   probe: ProbeOptions;
   links: readonly Peer[];
-  /** Downloaded models, kept by SHA-256. */
-  modelsDirectory: string;
+  /** Downloaded models, kept by SHA-256, profiles, and benchmarks that were stopped. */
+  stateDirectory: string;
   /** Base URL of the daemon, from which models are downloaded: "http://edge-1:7420". */
   daemonUrl: string;
   /** Bearer token for it, where it asks for one. */

@@ -1,6 +1,6 @@
 import { access } from "node:fs/promises";
 import { hostname } from "node:os";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import type { AgentFile } from "./agent-schema.js";
 import type { DaemonFile } from "./daemon-schema.js";
 import { exposureErrors, exposureWarnings } from "./exposure.js";
@@ -80,7 +80,7 @@ export async function resolveAgent(
       ...(token.text === undefined ? {} : { daemonToken: token.text }),
       node: named(file.node),
       mqtt: { ...mqtt.client, url },
-      modelsDirectory: join(resolve(directory, stateDirectory), "models"),
+      stateDirectory: resolve(directory, stateDirectory),
     },
     errors: [...mqtt.errors, ...token.errors],
     warnings: [...mqtt.warnings, ...token.warnings],

@@ -22,10 +22,8 @@ export interface DaemonConfig extends Omit<DaemonFile, "node" | "mqtt" | "pipeli
 }
 
 /** An agent's configuration with absolute paths and secrets filled in. Never log it whole. */
-export interface AgentConfig
-  extends Omit<AgentFile, "node" | "mqtt" | "stateDirectory" | "daemonTokenFile"> {
+export interface AgentConfig extends Omit<AgentFile, "node" | "mqtt" | "daemonTokenFile"> {
   daemonToken?: string;
   node: AgentFile["node"] & { name: string; hardwareClass: string };
   mqtt: MqttOptions;
-  modelsDirectory: string;
 }

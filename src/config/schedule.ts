@@ -34,6 +34,12 @@ export const scheduleSchema = z.strictObject({
     .max(86_400)
     .default(300)
     .describe("A run that could not start on time still starts within this."),
+  wallTimeMinutes: z
+    .number()
+    .positive()
+    .max(10_080)
+    .default(240)
+    .describe("How long one scheduled run may take. What is not done then waits for the next run."),
   maxProfileAgeHours: z
     .number()
     .positive()

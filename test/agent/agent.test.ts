@@ -67,11 +67,14 @@ function agentOptions(brokerUrl: string, daemonUrl: string): AgentOptions {
     probeServer: probeServerOptionsSchema.parse({ port: 0 }),
     probe: probeOptionsSchema.parse({ intervalSeconds: 0.05, burstTargetMs: 10 }),
     links: [],
-    modelsDirectory: join(directory, "models"),
+    stateDirectory: directory,
     daemonUrl,
     limits: { modelBytesMax: 1_000_000, cacheBytesMax: 1_000_000, downloadTimeoutMs: 5_000 },
     emulate: { slowdown: 3 },
-    benchmark: benchmarkOptionsSchema.parse({ warmups: 0, repeats: 2 }),
+    benchmark: benchmarkOptionsSchema.parse({
+      ...{ warmups: 0, repeats: 2, cpuSharePercent: 100 },
+      inference: { niceness: 0 },
+    }),
   };
 }
 
@@ -149,7 +152,8 @@ describe("agent", () => {
       environment: { emulatedSlowdown: 3 },
       equality: { ok: true },
     });
-    expect(answer).toEqual({ measuredAt: profile.measuredAt, wholeMs: profile.wholeMs });
+    const { measuredAt, wholeMs } = profile;
+    expect(answer).toEqual({ measuredAt, wholeMs, outcome: "measured" });
     await until(() => site.states.some(({ models }) => models[0]?.sha256 === model.sha256));
     await site.edge.command("cam-1", "benchmark", benchmark, call);
     expect(daemon.downloads()).toBe(1);
@@ -185,7 +189,7 @@ describe("agent", () => {
     await expect(ask({ ...benchmark, timeoutMs: -1 })).rejects.toThrow(/bad command: timeoutMs/);
     const unknown = { ...benchmark, model: { name: "x", sha256: "1".repeat(64) } };
     await expect(ask(unknown)).rejects.toThrow(/answers 404.*DAEMON_UNREACHABLE/);
-    expect(await readdir(options.modelsDirectory)).toEqual([]);
+    expect(await readdir(join(options.stateDirectory, "models"))).toEqual([]);
   });
 
   it("refuses a model beyond its limit, and replaces a damaged one", async () => {
@@ -198,13 +202,16 @@ describe("agent", () => {
     const refused = site.edge.command("cam-1", "benchmark", benchmark, call);
     await expect(refused).rejects.toThrow(/MODEL_TOO_LARGE/);
     await first.stop();
-    await writeFile(join(options.modelsDirectory, `${model.sha256}.onnx`), "damaged");
-    await writeFile(join(options.modelsDirectory, "rest.part"), "of a crash");
+    await writeFile(
+      join(join(options.stateDirectory, "models"), `${model.sha256}.onnx`),
+      "damaged",
+    );
+    await writeFile(join(join(options.stateDirectory, "models"), "rest.part"), "of a crash");
     const before = site.states.length;
     await start(options);
     await until(() => site.states.slice(before).some(({ status }) => status === "online"));
     await site.edge.command("cam-1", "benchmark", benchmark, call);
-    expect(await readdir(options.modelsDirectory)).toEqual([`${model.sha256}.onnx`]);
+    expect(await readdir(join(options.stateDirectory, "models"))).toEqual([`${model.sha256}.onnx`]);
   });
 
   it("stops a benchmark that takes too long", async () => {

@@ -358,7 +358,7 @@ describe("loadAgentConfig", () => {
     const loaded = await loadAgentConfig(path, {});
     expect(loaded).toMatchObject({
       ok: true,
-      config: { modelsDirectory: join(directory, "s/models"), node: { tier: "cloud" } },
+      config: { stateDirectory: join(directory, "s"), node: { tier: "cloud" } },
     });
   });
 });
