@@ -17,13 +17,17 @@ export function createProgressBar(terminal: Terminal, clock: Clock): ProgressBar
   return {
     show({ done, total, what }) {
       const share = total === 0 ? 1 : done / total;
-      const filled = Math.round(share * BAR_CELLS);
-      const bar = "█".repeat(filled) + "░".repeat(BAR_CELLS - filled);
-      const line = `${bar} ${what}${timeLeft(clock.monotonicMs() - startedAtMs, share)}`;
+      const line = `${progressCells(share)} ${what}${timeLeft(clock.monotonicMs() - startedAtMs, share)}`;
       terminal.err(ERASE_LINE + line.slice(0, Math.max(terminal.columns - 1, 20)));
     },
     clear: () => terminal.err(ERASE_LINE),
   };
+}
+
+/** A share from 0 to 1 as a bar. */
+export function progressCells(share: number): string {
+  const filled = Math.round(Math.min(1, share) * BAR_CELLS);
+  return "█".repeat(filled) + "░".repeat(BAR_CELLS - filled);
 }
 
 function timeLeft(elapsedMs: number, share: number): string {

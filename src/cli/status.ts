@@ -3,6 +3,7 @@ import { AppError, printable } from "../core/index.js";
 import { parseJson, type Status, statusSchema } from "../protocol/index.js";
 import { DEFAULT_URL, unreachable } from "./daemon-address.js";
 import { describePlan } from "./plan-words.js";
+import { progressCells } from "./progress-bar.js";
 import { renderTable } from "./table.js";
 import type { Terminal } from "./terminal.js";
 import { bearerHeaders, readToken, TOKEN_FILE_OPTION } from "./token.js";
@@ -88,8 +89,19 @@ function describeDaemon(status: Status): string {
   return [
     `scissiond ${status.version} on ${status.node}, site ${status.site}: ${status.ready ? "ready" : "NOT READY"}, up ${duration(status.uptimeSeconds)}`,
     `broker ${mqtt.broker} ${mqtt.connected ? "connected" : "NOT CONNECTED"}; ${status.subscribers} subscribed; benchmark ${benchmark.running === null ? "idle" : `of ${printable(benchmark.running)} runs`}${next}`,
+    ...(benchmark.progress ?? []).map(describeProgress),
+    ...(benchmark.lastOutcome == null
+      ? []
+      : [`last benchmark: ${printable(benchmark.lastOutcome, 500)}`]),
     ...status.problems.map((problem) => `problem: ${printable(problem, 1_000)}`),
   ].join("\n");
+}
+
+function describeProgress(progress: NonNullable<Status["benchmark"]["progress"]>[number]): string {
+  const { node, model, done, total, what, secondsLeft } = progress;
+  const share = total === 0 ? 0 : done / total;
+  const left = secondsLeft === null ? "" : `, ${duration(secondsLeft)} left`;
+  return `${progressCells(share)} ${printable(model.name)} on ${node}: ${printable(what)}${left}`;
 }
 
 function describeNodes({ nodes }: Status): string {

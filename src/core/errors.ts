@@ -8,6 +8,7 @@ export const ERROR_CODES = {
   MODEL_INPUT_UNBOUND: "An input has an axis of unknown length that no option binds.",
   MODEL_INPUT_INVALID:
     "A binding names an input the model lacks, or gives it a shape or value it cannot take.",
+  MODEL_CHANGED: "The model's file was changed while it was in use.",
   MODEL_UNSTABLE: "The model computes something else each time, so its split cannot be checked.",
   MODEL_NOT_EQUAL: "The chain of all blocks does not compute what the whole model computes.",
   INFERENCE_FAILED: "ONNX Runtime refused to load or to run the model.",

@@ -1,35 +1,69 @@
-import { withBenchmark } from "../store/index.js";
+import { join } from "node:path";
+import type { Logger } from "../core/index.js";
+import { openJsonFiles, withBenchmark, withSchedule } from "../store/index.js";
 import type { Telemetry } from "../telemetry/index.js";
-import { type BenchmarkJob, startBenchmarks } from "./benchmarks.js";
+import type { BenchmarkJob } from "./benchmark-job.js";
+import { startBenchmarks } from "./benchmarks.js";
+import { isCurrent } from "./current.js";
 import { createMeasure } from "./measure.js";
+import { type RefreshRun, startRefreshRun } from "./refresh-run.js";
 import { keep, pipelinesOf, type Running, takeProfile } from "./running.js";
 import { startSchedule } from "./schedule.js";
+import { wantedBenchmarks } from "./wanted.js";
 
 const RESYNC_MS = 1_000;
 const RETRY_MS = 10_000;
 const RETRY_MS_MAX = 3_600_000;
 const MS_PER_HOUR = 3_600_000;
+const MS_PER_MINUTE = 60_000;
+/** Every one of them downloads models from here. */
+const HOSTS_MAX = 4;
+const CHECKPOINTS_MAX = 16;
+const CHECKPOINT_BYTES_MAX = 16 * 1_024 ** 2;
 
 /** Starts benchmarking, on demand and on schedule. */
-export function startMeasuring(running: Running, telemetry: Telemetry): void {
-  const { parts, metrics, context, teardown, clock, store } = running;
+export async function startMeasuring(running: Running, telemetry: Telemetry): Promise<void> {
+  const { parts, metrics, context, clock, store, desired, turns, teardown } = running;
   const log = running.log.child({ component: "benchmark" });
+  const checkpoints = await openJsonFiles({
+    directory: join(desired.config.stateDirectory, "checkpoints"),
+    filesMax: CHECKPOINTS_MAX,
+    bytesMax: CHECKPOINT_BYTES_MAX,
+  });
+  const own = ({ model, node }: BenchmarkJob) => context.ownProfile(model.sha256, node);
   const benchmarks = startBenchmarks(
     {
-      maxProfileAgeMs: running.desired.config.schedule.maxProfileAgeHours * MS_PER_HOUR,
+      maxProfileAgeMs: desired.config.schedule.maxProfileAgeHours * MS_PER_HOUR,
       retryMs: RETRY_MS,
       retryMsMax: RETRY_MS_MAX,
       resyncMs: RESYNC_MS,
+      hostsMax: HOSTS_MAX,
     },
     {
-      wanted: () => wantedBenchmarks(running),
-      profileOf: ({ model, node }) => context.ownProfile(model.sha256, node),
+      wanted: () =>
+        wantedBenchmarks({
+          models: running.desired.models,
+          pipelines: pipelinesOf(running),
+          context,
+          isRunning: (sha256, node) => parts.benchmarks?.isRunning(sha256, node) ?? false,
+        }),
+      profileOf: (job) => {
+        const state = context.node(job.node);
+        return state === undefined ? own(job) : context.profileFor(job.model.sha256, state);
+      },
+      staleIn: (job) => staleIn(running, job),
+      turns,
+      refresh: openRefreshRun(running, log),
       measure: createMeasure({
         self: () => running.self,
         config: () => running.desired.config,
-        profileOf: ({ model, node }) => context.ownProfile(model.sha256, node),
+        profileOf: own,
+        sidecarsOf: (model, signal) => running.sidecars.of(model, signal),
+        isBusy: () => running.busy.isBusy(running.self.node),
+        checkpoints,
         telemetry,
         onProfile: (profile) => takeProfile(running, profile),
+        onProgress: (node, progress) => running.progress.set(node, progress),
         clock,
         log,
       }),
@@ -60,21 +94,34 @@ export async function restartSchedule(running: Running): Promise<void> {
 function openSchedule(running: Running) {
   return startSchedule(running.desired.config.schedule, {
     due: () => running.parts.benchmarks?.refreshAll(),
+    expectedAtMs: running.store.state.schedule?.nextRunAt ?? null,
+    save: (nextRunAt) => remember(running, { nextRunAt }),
+    clock: running.clock,
     log: running.log.child({ component: "schedule" }),
   });
 }
 
-/** Every model of a pipeline with its source and with every edge and cloud node that is online. */
-function wantedBenchmarks(running: Running): BenchmarkJob[] {
-  const { desired, context } = running;
-  const jobs = new Map<string, BenchmarkJob>();
-  for (const pipeline of pipelinesOf(running)) {
-    const model = desired.models.find(({ sha256 }) => sha256 === pipeline.model.sha256);
-    if (model === undefined) continue;
-    for (const { node, tier, status } of context.nodes()) {
-      if (status !== "online" || (tier === "device" && node !== pipeline.source)) continue;
-      jobs.set(`${model.sha256} ${node}`, { model, node });
-    }
-  }
-  return [...jobs.values()];
+function openRefreshRun(running: Running, log: Logger): RefreshRun {
+  return startRefreshRun(() => running.desired.config.schedule.wallTimeMinutes * MS_PER_MINUTE, {
+    resumed: running.store.state.schedule?.refreshBeforeAt ?? null,
+    save: (refreshBeforeAt) => remember(running, { refreshBeforeAt }),
+    clock: running.clock,
+    log,
+  });
+}
+
+function remember(running: Running, schedule: Parameters<typeof withSchedule>[1]): void {
+  void keep(
+    running,
+    running.store.update((state) => withSchedule(state, schedule)),
+  );
+}
+
+/** The node's environment as one text, where the profile that serves it is from another one. */
+function staleIn({ context }: Running, { model, node }: BenchmarkJob): string | undefined {
+  const state = context.node(node);
+  if (state === undefined) return undefined;
+  const profile = context.profileFor(model.sha256, state);
+  if (profile === undefined || isCurrent(profile, state)) return undefined;
+  return JSON.stringify([state.environment, state.emulatedSlowdown]);
 }

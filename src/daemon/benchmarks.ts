@@ -1,31 +1,31 @@
-import { type Clock, errorMessage, isAppError, type Logger } from "../core/index.js";
-import type { Profile } from "../protocol/index.js";
-import type { ModelFile } from "./models.js";
+import { errorMessage, isAppError, type Logger } from "../core/index.js";
+import { type AttemptDeps, type AttemptLimits, Attempts } from "./attempts.js";
+import { type BenchmarkJob, jobKey, jobName } from "./benchmark-job.js";
+import type { HostTurns } from "./host-turns.js";
+import type { RefreshRun } from "./refresh-run.js";
 
-/** A model to be measured on a node. */
-export interface BenchmarkJob {
-  model: ModelFile;
-  node: string;
-}
-
-export interface BenchmarkLimits {
-  /** A profile older than this is measured again. */
-  maxProfileAgeMs: number;
-  /** First pause after a failure; doubles up to `retryMsMax`. */
-  retryMs: number;
-  retryMsMax: number;
+export interface BenchmarkLimits extends AttemptLimits {
   /** The loop looks for due work at least this often. */
   resyncMs: number;
+  /** Machines that are measured at the same time. */
+  hostsMax: number;
 }
 
-export interface BenchmarkDeps {
-  /** Every model with every node that may run it, at this moment. */
+export interface MeasureLimits {
+  signal: AbortSignal;
+  /** A short look at a profile from before is enough, if it says so. */
+  mayLook: boolean;
+  timeLeftMs: number;
+}
+
+export interface BenchmarkDeps extends AttemptDeps {
+  /** Every model with every node that is to be measured for it, at this moment. */
   wanted: () => readonly BenchmarkJob[];
-  profileOf: (job: BenchmarkJob) => Profile | undefined;
-  /** Measures and records the profile; rejects when that failed. */
-  measure: (job: BenchmarkJob, signal: AbortSignal) => Promise<void>;
+  /** Measures and records the profile; resolves with what was done, rejects when that failed. */
+  measure: (job: BenchmarkJob, limits: MeasureLimits) => Promise<string>;
   onFinished: (job: BenchmarkJob, outcome: { elapsedMs: number; ok: boolean }) => void;
-  clock: Clock;
+  turns: HostTurns;
+  refresh: RefreshRun;
   log: Logger;
 }
 
@@ -36,90 +36,96 @@ export interface Benchmarks {
   refreshAll(): void;
   /** "mobilenet on gpu-1", or null. */
   running(): string | null;
+  isRunning(modelSha256: string, node: string): boolean;
+  /** What came of the last benchmark that ended, in plain words; null before the first. */
+  lastOutcome(): string | null;
   /** Failures that persist, in plain words. */
   problems(): string[];
+  /** What the schedule did not get to. */
+  notices(): string[];
   stop(): Promise<void>;
 }
 
-interface Attempt {
-  failures: number;
-  notBeforeMs: number;
-  problem: string | undefined;
+interface UnderWay {
+  job: BenchmarkJob;
+  done: Promise<void>;
+  gone: AbortController;
 }
 
-/** A profile that was just measured may still be on its way here. */
-const ARRIVAL_MS = 30_000;
+/** Why a benchmark ends whose node or model is wanted no longer. */
+const NODE_GONE = "gone";
 
 /**
- * Measures what is missing, too old, or asked for by the schedule: one job at a time, so that no two
- * benchmarks disturb each other on a shared host. A failed job waits longer each time.
+ * Measures what is missing, stale, too old, or asked for by the schedule: one job at a time on a host,
+ * so that no two benchmarks disturb each other. A failed job waits longer each time.
  */
 export function startBenchmarks(limits: BenchmarkLimits, deps: BenchmarkDeps): Benchmarks {
+  const { clock, refresh, turns } = deps;
   const stop = new AbortController();
-  const attempts = new Map<string, Attempt>();
-  /** Profiles measured before this wall time are to be replaced. */
-  let refreshBeforeMs = 0;
+  const attempts = new Attempts(limits, deps);
+  const running = new Map<string, UnderWay>();
   let wake = new AbortController();
-  let current: BenchmarkJob | null = null;
+  let lastOutcome: string | null = null;
 
-  const isDue = (job: BenchmarkJob): boolean => {
-    const attempt = attempts.get(jobKey(job));
-    if (attempt !== undefined && deps.clock.monotonicMs() < attempt.notBeforeMs) return false;
-    const measuredAt = deps.profileOf(job)?.measuredAt;
-    if (measuredAt === undefined) return true;
-    return measuredAt < refreshBeforeMs || deps.clock.nowMs() - measuredAt > limits.maxProfileAgeMs;
+  const mayStart = (job: BenchmarkJob): boolean =>
+    running.size < limits.hostsMax &&
+    !running.has(jobKey(job)) &&
+    turns.isFree(job.host) &&
+    attempts.mayBegin(job);
+  const isRefreshed = (job: BenchmarkJob): boolean => attempts.renewedAt(job) >= refresh.beforeMs();
+
+  const start = (job: BenchmarkJob, ends: AbortSignal[], timeLeftMs: number): void => {
+    const gone = new AbortController();
+    const signal = AbortSignal.any([stop.signal, gone.signal, ...ends]);
+    const mayLook = deps.profileOf(job) !== undefined && deps.staleIn(job) === undefined;
+    const allowed = { signal, mayLook, timeLeftMs };
+    const done = run(job, allowed, { ...deps, attempts }).then((outcome) => {
+      lastOutcome = `${jobName(job)}: ${outcome}`;
+      running.delete(jobKey(job));
+      wake.abort();
+    });
+    running.set(jobKey(job), { job, done, gone });
   };
 
-  const run = async (job: BenchmarkJob): Promise<void> => {
-    const key = jobKey(job);
-    const startedMs = deps.clock.monotonicMs();
-    let ok = true;
-    try {
-      await deps.measure(job, stop.signal);
-      const notBeforeMs = deps.clock.monotonicMs() + ARRIVAL_MS;
-      attempts.set(key, { failures: 0, notBeforeMs, problem: undefined });
-    } catch (error) {
-      ok = false;
-      if (isAppError(error, "ABORTED")) return;
-      const failures = (attempts.get(key)?.failures ?? 0) + 1;
-      const pauseMs = Math.min(limits.retryMs * 2 ** (failures - 1), limits.retryMsMax);
-      const problem = `benchmark of ${jobName(job)}: ${errorMessage(error)}`;
-      attempts.set(key, { failures, notBeforeMs: deps.clock.monotonicMs() + pauseMs, problem });
-      deps.log.warn(
-        { model: job.model.name, node: job.node, pauseMs, err: error },
-        "benchmark failed",
-      );
-    } finally {
-      deps.onFinished(job, { elapsedMs: deps.clock.monotonicMs() - startedMs, ok });
+  const pass = (): void => {
+    const wanted = deps.wanted();
+    attempts.forgetOthers(wanted);
+    giveUpOthers(running, wanted);
+    const toRefresh = wanted.filter((job) => !attempts.isNeeded(job) && !isRefreshed(job));
+    const isBusy = wanted.some((job) => running.has(jobKey(job)) && !isRefreshed(job));
+    refresh.look(toRefresh.map(jobName), isBusy);
+    for (const job of wanted) {
+      if (attempts.isNeeded(job) && mayStart(job)) start(job, [], Number.POSITIVE_INFINITY);
+    }
+    // So that a run which ends early goes on with the others the next time.
+    toRefresh.sort((a, b) => attempts.renewedAt(a) - attempts.renewedAt(b));
+    for (const job of refresh.isOpen() ? toRefresh : []) {
+      if (mayStart(job)) start(job, [refresh.signal()], refresh.timeLeftMs());
     }
   };
 
   const loop = async (): Promise<void> => {
     while (!stop.signal.aborted) {
       wake = new AbortController();
-      const wanted = deps.wanted();
-      forgetOthers(attempts, wanted);
-      const due = wanted.find(isDue);
-      if (due === undefined) {
-        await deps.clock.sleep(limits.resyncMs, wake.signal);
-        continue;
-      }
-      current = due;
-      await run(due);
-      current = null;
+      pass();
+      await clock.sleep(limits.resyncMs, wake.signal);
     }
+    await Promise.all([...running.values()].map(({ done }) => done));
   };
   const looping = loop();
 
   return {
     request: () => wake.abort(),
     refreshAll: () => {
-      refreshBeforeMs = deps.clock.nowMs();
+      refresh.open();
       attempts.clear();
       wake.abort();
     },
-    running: () => (current === null ? null : jobName(current)),
-    problems: () => [...attempts.values()].flatMap((attempt) => attempt.problem ?? []),
+    running: () => namesOf(running),
+    isRunning: (sha256, node) => running.has(`${sha256} ${node}`),
+    lastOutcome: () => lastOutcome,
+    problems: () => attempts.problems(),
+    notices: () => refresh.notices(),
     stop: () => {
       stop.abort();
       wake.abort();
@@ -128,16 +134,47 @@ export function startBenchmarks(limits: BenchmarkLimits, deps: BenchmarkDeps): B
   };
 }
 
-/** A node that left and came back starts without its old failures. */
-function forgetOthers(attempts: Map<string, Attempt>, wanted: readonly BenchmarkJob[]): void {
-  const keys = new Set(wanted.map(jobKey));
-  for (const key of attempts.keys()) if (!keys.has(key)) attempts.delete(key);
+function giveUpOthers(
+  running: ReadonlyMap<string, UnderWay>,
+  wanted: readonly BenchmarkJob[],
+): void {
+  for (const [key, { gone }] of running) {
+    if (!wanted.some((job) => jobKey(job) === key)) gone.abort(NODE_GONE);
+  }
 }
 
-function jobKey(job: BenchmarkJob): string {
-  return `${job.model.sha256} ${job.node}`;
+function namesOf(running: ReadonlyMap<string, UnderWay>): string | null {
+  const names = [...running.values()].map(({ job }) => jobName(job));
+  return names.length === 0 ? null : names.join(", ");
 }
 
-function jobName(job: BenchmarkJob): string {
-  return `${job.model.name} on ${job.node}`;
+/** Does one job and counts it; resolves with what came of it, in plain words. */
+async function run(
+  job: BenchmarkJob,
+  allowed: MeasureLimits,
+  deps: BenchmarkDeps & { attempts: Attempts },
+): Promise<string> {
+  const { attempts, clock, turns, staleIn, onFinished } = deps;
+  const log = deps.log.child({ model: job.model.name, node: job.node });
+  const { signal } = allowed;
+  const startedMs = clock.monotonicMs();
+  const measuredIn = staleIn(job);
+  try {
+    const outcome = await turns.run(job.host, () => deps.measure(job, allowed), signal);
+    log.info({ outcome }, "benchmark done");
+    attempts.succeeded(job, measuredIn);
+    onFinished(job, { elapsedMs: clock.monotonicMs() - startedMs, ok: true });
+    return outcome;
+  } catch (error) {
+    // Given up, by us or for want of time; what was measured is kept for the next time.
+    if (signal.aborted || isAppError(error, "ABORTED")) {
+      const outcome = signal.reason === NODE_GONE ? "given up, the node has gone" : "given up";
+      log.info({ outcome }, "benchmark ended");
+      return outcome;
+    }
+    const pauseMs = attempts.failed(job, errorMessage(error));
+    log.warn({ pauseMs, err: error }, "benchmark failed");
+    onFinished(job, { elapsedMs: clock.monotonicMs() - startedMs, ok: false });
+    return "failed";
+  }
 }

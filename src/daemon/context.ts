@@ -7,6 +7,7 @@ import {
   withSample,
 } from "../drift/index.js";
 import type { LinkReport, NodeState, Profile } from "../protocol/index.js";
+import { isCurrent } from "./current.js";
 
 /** Anything slower than this, but more than nothing, counts as this slow. */
 const BANDWIDTH_MBPS_MIN = 0.01;
@@ -201,15 +202,24 @@ export class Context {
     return this.#profiles.get(profileKey(modelSha256, node));
   }
 
-  /** The node's own profile, else one of another node of its hardware class and emulated speed. */
+  /**
+   * The newest profile of the node itself or another one of its hardware class: one measured node serves
+   * its class. Those of the node's present environment come first; of others only its own counts.
+   */
   profileFor(modelSha256: string, node: NodeState): Profile | undefined {
     const own = this.ownProfile(modelSha256, node.node);
-    if (own !== undefined) return own;
-    return this.profiles().find(
+    const current = this.profiles().filter(
       (profile) =>
         profile.model.sha256 === modelSha256 &&
         profile.node.hardwareClass === node.hardwareClass &&
-        profile.environment.emulatedSlowdown === node.emulatedSlowdown,
+        isCurrent(profile, node),
+    );
+    return (
+      current.reduce<Profile | undefined>(
+        (newest, profile) =>
+          newest === undefined || profile.measuredAt > newest.measuredAt ? profile : newest,
+        undefined,
+      ) ?? own
     );
   }
 }

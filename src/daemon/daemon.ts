@@ -1,18 +1,23 @@
+import { listSidecars } from "../benchmark/index.js";
 import type { DaemonConfig } from "../config/index.js";
 import { Teardown } from "../core/index.js";
 import { createMetrics } from "../metrics/index.js";
 import type { Status } from "../protocol/index.js";
 import { Bars } from "./bars.js";
 import { startMeasuring } from "./benchmark-work.js";
+import { BusyNodes } from "./busy-nodes.js";
 import { openFoundation } from "./foundation.js";
 import { startHearing } from "./hear.js";
 import { Loads } from "./loads.js";
+import { HostTurns } from "./host-turns.js";
+import { ProgressBoard } from "./progress-board.js";
 import { startPlanning } from "./plan.js";
 import { startRecording } from "./record.js";
 import { reload } from "./reload.js";
 import type { DaemonDeps } from "./deps.js";
 import { currentStatus, type Running } from "./running.js";
 import { servePlans } from "./serve.js";
+import { Sidecars } from "./sidecars.js";
 import { watchedStore } from "./watched-store.js";
 
 const STEP_TIMEOUT_MS = 10_000;
@@ -48,6 +53,12 @@ export async function startDaemon(config: DaemonConfig, deps: DaemonDeps): Promi
       }),
       bars: new Bars(),
       loads: new Loads(),
+      busy: new BusyNodes(deps.clock),
+      turns: new HostTurns(),
+      progress: new ProgressBoard(deps.clock),
+      sidecars: new Sidecars((model, signal) =>
+        listSidecars(model.path, running.desired.config.benchmark, { ...deps, signal }),
+      ),
       parts: {},
       startedMs: deps.clock.monotonicMs(),
       storeProblem: undefined,
@@ -58,7 +69,7 @@ export async function startDaemon(config: DaemonConfig, deps: DaemonDeps): Promi
     const publisher = await servePlans(running);
     startPlanning(running);
     const telemetry = await startHearing(running);
-    startMeasuring(running, telemetry);
+    await startMeasuring(running, telemetry);
     return {
       port: publisher.port,
       broker: telemetry.broker,

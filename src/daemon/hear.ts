@@ -5,7 +5,7 @@ import {
   startProbeServer,
   type Telemetry,
 } from "../telemetry/index.js";
-import { notEqual } from "./measure.js";
+import { notEqual } from "../benchmark/index.js";
 import { Presence } from "./presence.js";
 import { takeLink } from "./take-link.js";
 import { type Running, takeProfile, wake } from "./running.js";
@@ -44,6 +44,7 @@ export async function startHearing(running: Running): Promise<Telemetry> {
           if (profile.equality.ok) void takeProfile(running, profile);
           else log.error({ problem: notEqual(profile) }, "profile refused");
         },
+        onProgress: (node, progress) => running.progress.set(node, progress),
         onConnection: (connected) => {
           running.metrics.mqttConnected(connected);
           presence.connection(connected);

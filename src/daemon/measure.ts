@@ -1,118 +1,171 @@
 import {
-  type BenchmarkRequest,
-  benchmarkModel,
-  judgeSentinel,
-  readSentinel,
-  refreshProfile,
+  type BenchmarkOptions,
+  createPace,
+  PAUSED_SHARE_MAX,
+  renewProfile,
+  tellProgress,
 } from "../benchmark/index.js";
 import type { DaemonConfig } from "../config/index.js";
 import { AppError, type Clock, type Logger } from "../core/index.js";
-import type { NodeState, Profile } from "../protocol/index.js";
+import {
+  type BenchmarkProgress,
+  benchmarkAnswerSchema,
+  type NodeState,
+  parseValue,
+  type Profile,
+  type Sidecar,
+} from "../protocol/index.js";
+import type { JsonFiles } from "../store/index.js";
 import type { Telemetry } from "../telemetry/index.js";
-import type { BenchmarkJob } from "./benchmarks.js";
+import type { BenchmarkJob } from "./benchmark-job.js";
+import type { MeasureLimits } from "./benchmarks.js";
+import type { ModelFile } from "./models.js";
 
 /** Beyond the time the benchmark itself may take, for the download of the model and the way there. */
 const REMOTE_ALLOWANCE_MS = 600_000;
+/** A profile travels on its own topic, mostly ahead of the answer that tells of it. */
+const ARRIVAL_MS = 30_000;
+const ARRIVAL_POLL_MS = 50;
 
 const MS_PER_HOUR = 3_600_000;
 
 export interface MeasureDeps {
   self: () => NodeState;
   config: () => DaemonConfig;
-  /** What is known of the job from before. */
+  /** What the node measured itself before. */
   profileOf: (job: BenchmarkJob) => Profile | undefined;
+  sidecarsOf: (model: ModelFile, signal: AbortSignal) => Promise<Sidecar[]>;
+  /** Whether live work on this node needs the machine. */
+  isBusy: () => boolean;
+  /** Benchmarks of this node that were stopped, by SHA-256. */
+  checkpoints: JsonFiles;
   telemetry: Pick<Telemetry, "command" | "publishProfile">;
   /** Takes the profile of this node itself; those of others arrive by telemetry. */
   onProfile: (profile: Profile) => Promise<void>;
+  onProgress: (node: string, progress: BenchmarkProgress | undefined) => void;
   clock: Clock;
   log: Logger;
 }
 
+type Measure = (job: BenchmarkJob, limits: MeasureLimits) => Promise<string>;
+
 /** Measures a model: here in a child process, elsewhere by a command to the agent. */
-export function createMeasure(
-  deps: MeasureDeps,
-): (job: BenchmarkJob, signal: AbortSignal) => Promise<void> {
-  return async (job, signal) => {
-    if (job.node === deps.self().node) await measureHere(job, signal, deps);
-    else await measureThere(job, signal, deps);
+export function createMeasure(deps: MeasureDeps): Measure {
+  return async (job, limits) => {
+    const isHere = job.node === deps.self().node;
+    try {
+      return await (isHere ? measureHere(job, limits, deps) : measureThere(job, limits, deps));
+    } finally {
+      deps.onProgress(job.node, undefined);
+    }
   };
 }
 
 async function measureHere(
   job: BenchmarkJob,
-  signal: AbortSignal,
+  { signal, mayLook }: MeasureLimits,
   deps: MeasureDeps,
-): Promise<void> {
-  const { model } = job;
+): Promise<string> {
+  const { model, node } = job;
+  const { clock, log, checkpoints } = deps;
   const { benchmark, emulate } = deps.config();
-  const { node, tier, hardwareClass } = deps.self();
-  const request = {
-    path: model.path,
-    modelName: model.name,
-    node: { tier, name: node, hardwareClass },
-    inputs: [...model.inputs],
-    emulatedSlowdown: emulate.slowdown,
-    previous: deps.profileOf(job),
-  };
-  const profile =
-    (await refreshed(job, { request, signal, deps })) ??
-    (await benchmarkModel(
-      request,
-      { ...benchmark, maxCutTensors: model.maxCutTensors ?? benchmark.maxCutTensors },
-      { log: deps.log, clock: deps.clock, signal },
-    ));
-  if (!profile.equality.ok) {
-    throw new AppError("MODEL_NOT_EQUAL", notEqual(profile));
-  }
+  const { tier, hardwareClass } = deps.self();
+  const previous = deps.profileOf(job);
+  const { profile, outcome } = await renewProfile(
+    {
+      path: model.path,
+      modelName: model.name,
+      sha256: model.sha256,
+      node: { tier, name: node, hardwareClass },
+      inputs: [...model.inputs],
+      emulatedSlowdown: emulate.slowdown,
+      previous,
+      mayLook: mayLook && isLookEnough(previous, deps),
+    },
+    { ...benchmark, maxCutTensors: model.maxCutTensors ?? benchmark.maxCutTensors },
+    {
+      log,
+      clock,
+      signal,
+      beforeStep: createPace(paceOf(benchmark), { clock, isBusy: deps.isBusy }),
+      checkpoint: {
+        load: () => checkpoints.load(model.sha256),
+        save: (value) => checkpoints.save(model.sha256, value),
+      },
+      onProgress: tellProgress(
+        { name: model.name, sha256: model.sha256 },
+        { clock, tell: (progress) => deps.onProgress(node, progress) },
+      ),
+    },
+  );
   await deps.onProfile(profile);
   deps.telemetry.publishProfile(profile);
+  return outcome;
 }
 
-/** The profile from before, where a short look says that it holds, scaled or not. */
-async function refreshed(
-  job: BenchmarkJob,
-  context: { request: BenchmarkRequest; signal: AbortSignal; deps: MeasureDeps },
-): Promise<Profile | undefined> {
-  const { request, signal, deps } = context;
-  const { benchmark, schedule } = deps.config();
-  const profile = deps.profileOf(job);
-  if (!benchmark.sentinel.enabled || profile?.node.name !== job.node) return undefined;
-  const ageMs = deps.clock.nowMs() - (profile.refreshed?.fullAt ?? profile.measuredAt);
+function paceOf({ cpuSharePercent, timeoutMs }: BenchmarkOptions) {
+  return { cpuSharePercent, pausedMsMax: timeoutMs * PAUSED_SHARE_MAX };
+}
+
+/** Whether the blocks of a profile are not too old to be looked at only. */
+function isLookEnough(
+  profile: Profile | undefined,
+  { clock, config }: Pick<MeasureDeps, "config" | "clock">,
+): boolean {
+  if (profile === undefined) return false;
+  const ageMs = clock.nowMs() - (profile.refreshed?.fullAt ?? profile.measuredAt);
   // A clock that was set back must not keep old blocks for ever.
-  if (ageMs < 0 || ageMs > schedule.maxProfileAgeHours * MS_PER_HOUR) return undefined;
-  const { log, clock } = deps;
-  const reading = await readSentinel(request, benchmark, { log, clock, signal });
-  const verdict = judgeSentinel(profile, reading, benchmark.sentinel);
-  log.info({ model: job.model.name, node: job.node, verdict }, "looked before benchmarking");
-  switch (verdict.kind) {
-    case "ok":
-      return refreshProfile(profile, reading, 1);
-    case "scale":
-      return refreshProfile(profile, reading, verdict.factor);
-    case "full":
-      return undefined;
-  }
-}
-
-/** Why a profile must not be planned with: its blocks, chained, are another model. */
-export function notEqual(profile: Profile): string {
-  const { maxRelativeError } = profile.equality;
-  return `on ${profile.node.name} the blocks of ${profile.model.name}, chained, compute something else than the model (relative error ${maxRelativeError.toPrecision(2)})`;
+  return ageMs >= 0 && ageMs <= config().schedule.maxProfileAgeHours * MS_PER_HOUR;
 }
 
 async function measureThere(
-  { model, node }: BenchmarkJob,
-  signal: AbortSignal,
+  job: BenchmarkJob,
+  { signal, mayLook, timeLeftMs }: MeasureLimits,
   deps: MeasureDeps,
-): Promise<void> {
+): Promise<string> {
+  const { model, node } = job;
   const { benchmark } = deps.config();
-  const { timeoutMs } = benchmark;
+  const timeoutMs = Math.max(1, Math.round(Math.min(benchmark.timeoutMs, timeLeftMs)));
   const { name, sha256, inputs } = model;
   const maxCutTensors = model.maxCutTensors ?? benchmark.maxCutTensors;
-  await deps.telemetry.command(
-    node,
-    "benchmark",
-    { model: { name, sha256 }, inputs, maxCutTensors, timeoutMs },
-    { timeoutMs: timeoutMs + REMOTE_ALLOWANCE_MS, signal },
+  const sidecars = await deps.sidecarsOf(model, signal);
+  const answer = parseValue(
+    await deps.telemetry.command(
+      node,
+      "benchmark",
+      {
+        model: { name, sha256 },
+        inputs,
+        maxCutTensors,
+        timeoutMs,
+        ...(mayLook && isLookEnough(deps.profileOf(job), deps) ? { look: true } : {}),
+        ...(sidecars.length === 0 ? {} : { sidecars }),
+      },
+      { timeoutMs: timeoutMs + REMOTE_ALLOWANCE_MS, signal },
+    ),
+    benchmarkAnswerSchema,
   );
+  if (!answer.ok) {
+    throw new AppError("COMMAND_FAILED", `${node} answered with garbage: ${answer.message}`);
+  }
+  await arrival(job, answer.value.measuredAt, { signal, deps });
+  return answer.value.outcome ?? "measured";
+}
+
+/** Waits until the profile that an answer tells of is here and was found good. */
+async function arrival(
+  job: BenchmarkJob,
+  measuredAt: number,
+  { signal, deps }: { signal: AbortSignal; deps: MeasureDeps },
+): Promise<void> {
+  const { clock } = deps;
+  const deadlineMs = clock.monotonicMs() + ARRIVAL_MS;
+  while (deps.profileOf(job)?.measuredAt !== measuredAt) {
+    if (signal.aborted) throw new AppError("ABORTED", "the benchmark was given up");
+    if (clock.monotonicMs() > deadlineMs) {
+      const text = `${job.node} says it measured ${job.model.name}, but sent no profile that can be used`;
+      throw new AppError("PROFILE_INVALID", text);
+    }
+    await clock.sleep(ARRIVAL_POLL_MS, signal);
+  }
 }

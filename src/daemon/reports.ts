@@ -4,12 +4,14 @@ import { idleMsOf, type MeasuredStage } from "./loads.js";
 import { situationOf } from "./problem.js";
 import { takeLink } from "./take-link.js";
 import { pipelinesOf, planOf, type Running, wake } from "./running.js";
+import { takeBusy } from "./take-busy.js";
 
 /** Takes what the runtime of `node` measured into the context: the load of its node, and its links. */
 export function takeReport(running: Running, node: string, report: ReportMessage): void {
   const nowMs = running.clock.monotonicMs();
   const stages = measuredStages(running, node, report);
   running.loads.report(stages, { node, isBusy: report.busy, nowMs });
+  takeBusy(running, node, report.busy);
   takeTransfers(running, report, nowMs);
   wake(running);
 }

@@ -9,14 +9,18 @@ import type { Bars } from "./bars.js";
 import type { Benchmarks } from "./benchmarks.js";
 import type { DaemonDeps } from "./deps.js";
 import { controlled } from "./controlled.js";
+import type { BusyNodes } from "./busy-nodes.js";
 import type { Foundation } from "./foundation.js";
 import type { Loads } from "./loads.js";
+import type { HostTurns } from "./host-turns.js";
 import { isUnchanged } from "./models.js";
 import { type KnownDevices, matchPipelines, waitingPipelines } from "./pipelines.js";
 import type { Pipeline } from "./problem.js";
+import type { ProgressBoard } from "./progress-board.js";
 import type { Reconciler } from "./reconcile.js";
 import type { PlanRollouts } from "./rollout.js";
 import type { Schedule } from "./schedule.js";
+import type { Sidecars } from "./sidecars.js";
 import { statusOf } from "./status.js";
 
 const MS_PER_SECOND = 1_000;
@@ -39,6 +43,12 @@ export interface Running extends Foundation, DaemonDeps {
   bars: Bars;
   /** How busy nodes are, by plans and by their runtimes' reports. */
   loads: Loads;
+  /** Which nodes are overloaded with live work. */
+  busy: BusyNodes;
+  /** Turns at the machines to be measured. */
+  turns: HostTurns;
+  progress: ProgressBoard;
+  sidecars: Sidecars;
   parts: Parts;
   teardown: Teardown;
   /** Monotonic. */
@@ -136,7 +146,7 @@ export function currentStatus(running: Running): Status {
     context: running.context,
     pipelines: pipelinesOf(running),
     problems: problemsOf(running),
-    notice: running.store.notice,
+    notices: [running.store.notice ?? [], parts.benchmarks?.notices() ?? []].flat(),
     mqtt: {
       connected: parts.telemetry?.connected ?? false,
       broker: parts.telemetry?.broker ?? "",
@@ -144,6 +154,8 @@ export function currentStatus(running: Running): Status {
     benchmark: {
       running: parts.benchmarks?.running() ?? null,
       nextRunAt: parts.schedule?.nextRunAtMs() ?? null,
+      lastOutcome: parts.benchmarks?.lastOutcome() ?? null,
+      progress: running.progress.all(),
     },
     subscribers: parts.publisher?.subscribers() ?? 0,
     rollouts: parts.publisher?.rollouts() ?? [],

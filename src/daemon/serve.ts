@@ -29,6 +29,9 @@ export async function servePlans(running: Running): Promise<Publisher> {
           const model = running.desired.models.find(({ sha256 }) => sha256 === request.modelSha256);
           return model !== undefined && isUnchanged(model) ? model.path : undefined;
         }
+        if (request.kind === "sidecar") {
+          return running.sidecars.path(request.modelSha256, request.sidecarSha256);
+        }
         const { modelSha256, partitionSha256 } = request;
         if (!artifacts.has(modelSha256, partitionSha256)) return undefined;
         return artifacts.path(partitionSha256);

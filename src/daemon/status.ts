@@ -15,7 +15,7 @@ export interface StatusInputs {
   pipelines: readonly Pipeline[];
   problems: readonly string[];
   /** Worth telling, but no reason not to be ready. */
-  notice: string | undefined;
+  notices: readonly string[];
   mqtt: Status["mqtt"];
   benchmark: Status["benchmark"];
   subscribers: number;
@@ -36,7 +36,7 @@ export function statusOf(inputs: StatusInputs): Status {
     at: time.nowMs,
     uptimeSeconds: Math.round((time.monotonicMs - time.startedMs) / MS_PER_SECOND),
     ready: problems.length === 0,
-    problems: [...problems, ...(inputs.notice === undefined ? [] : [inputs.notice])],
+    problems: [...problems, ...inputs.notices],
     mqtt,
     nodes: nodesOf(inputs),
     links: linksOf(inputs),

@@ -170,6 +170,15 @@ function addArtifactRoutes(app: Hono<AppEnv>, deps: PublisherDeps): void {
     if (!model.success) return errorResponse(404, "NOT_FOUND", "models are named by SHA-256");
     return serve(context, { kind: "model", modelSha256: model.data }, model.data);
   });
+  app.get("/api/v1/models/:model/sidecars/:sidecar", (context) => {
+    const model = sha256Schema.safeParse(context.req.param("model"));
+    const sidecar = sha256Schema.safeParse(context.req.param("sidecar"));
+    if (!model.success || !sidecar.success) {
+      return errorResponse(404, "NOT_FOUND", "models and their files are named by SHA-256");
+    }
+    const request = { modelSha256: model.data, sidecarSha256: sidecar.data };
+    return serve(context, { kind: "sidecar", ...request }, sidecar.data);
+  });
   app.get("/api/v1/models/:model/partitions/:file", (context) => {
     const model = sha256Schema.safeParse(context.req.param("model"));
     const file = context.req.param("file");

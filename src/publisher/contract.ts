@@ -12,6 +12,7 @@ export interface Snapshot {
 /** A file that an artifact route serves. */
 export type ArtifactRequest =
   | { kind: "model"; modelSha256: string }
+  | { kind: "sidecar"; modelSha256: string; sidecarSha256: string }
   | { kind: "partition"; modelSha256: string; partitionSha256: string };
 
 /** What the daemon answers plain HTTP requests with. Calls are synchronous looks at memory. */

@@ -27,11 +27,24 @@ th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #8884;
 <h1>scissiond on ${status.node}</h1>
 <p>${status.ready ? "Ready" : "Not ready"}, version ${status.version}, site ${status.site}, ${status.subscribers} subscribers.</p>
 ${status.problems.length === 0 ? "" : html`<ul>${status.problems.map((problem) => html`<li>${problem}</li>`)}</ul>`}
+${progressList(status)}
 ${table("Pipelines", ["pipeline", "revision", "plan", "predicted", "last decision"], status.pipelines.map(pipelineRow))}
 ${table("Nodes", ["node", "tier", "hardware class", "state"], status.nodes.map(nodeRow))}
 ${table("Links", ["link", "round trip", "bandwidth", "age"], status.links.map(linkRow))}
 </body>
 </html>`;
+}
+
+function progressList({ benchmark }: Status): Html | string {
+  const progress = benchmark.progress ?? [];
+  if (progress.length === 0) return "";
+  return html`<h2>Benchmarks</h2>
+<ul>${progress.map(
+    ({ node, model, done, total, what, secondsLeft }) =>
+      html`<li>${model.name} on ${node} <progress value="${done}" max="${total}"></progress> ${what}${
+        secondsLeft === null ? "" : `, ${Math.ceil(secondsLeft)} s left`
+      }</li>`,
+  )}</ul>`;
 }
 
 function table(title: string, headings: readonly string[], rows: readonly string[][]): Html {

@@ -41,8 +41,9 @@ export async function startPacedAgent(options: PacedAgentOptions): Promise<Paced
   const benchmark = async (command: unknown): Promise<unknown> => {
     const { model } = command as { model: ModelRef };
     commanded.push(model);
-    telemetry.publishProfile(scaled(await options.reference(), state, factor));
-    return { measuredAt: Date.now() };
+    const profile = scaled(await options.reference(), state, factor);
+    telemetry.publishProfile(profile);
+    return { measuredAt: profile.measuredAt, wholeMs: profile.wholeMs };
   };
   const telemetry = await connectTelemetry(
     mqttOptionsSchema.parse({ url: options.url, reconnect: { minMs: 50, maxMs: 200 } }),

@@ -1,0 +1,198 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { silentLogger } from "../../src/core/index.js";
+import type { BenchmarkJob } from "../../src/daemon/benchmark-job.js";
+import {
+  type Benchmarks,
+  type MeasureLimits,
+  startBenchmarks,
+} from "../../src/daemon/benchmarks.js";
+import { HostTurns } from "../../src/daemon/host-turns.js";
+import type { ModelFile } from "../../src/daemon/models.js";
+import { startRefreshRun } from "../../src/daemon/refresh-run.js";
+import type { Profile } from "../../src/protocol/index.js";
+import { ManualClock } from "../support/manual-clock.js";
+import { aProfile } from "../support/profiles.js";
+
+const HOUR_MS = 3_600_000;
+const LIMITS = {
+  maxProfileAgeMs: 48 * HOUR_MS,
+  retryMs: 10_000,
+  retryMsMax: HOUR_MS,
+  resyncMs: 1_000,
+  hostsMax: 2,
+};
+
+const job = (node: string, host = node): BenchmarkJob => ({
+  model: { name: "net", sha256: "a".repeat(64) } as ModelFile,
+  node,
+  host,
+});
+
+interface Under {
+  clock: ManualClock;
+  benchmarks: Benchmarks;
+  jobs: BenchmarkJob[];
+  profiles: Map<string, Profile>;
+  stale: Map<string, string>;
+  /** Measurements under way, by node. */
+  running: Map<string, { limits: MeasureLimits; end: (error?: Error) => void }>;
+  saved: (number | null)[];
+  /** Moves the clock and lets everything that is due happen. */
+  pass(deltaMs: number): Promise<void>;
+}
+
+const settle = async (): Promise<void> => {
+  for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+};
+
+describe("benchmarks of a daemon", () => {
+  let stop: () => Promise<void> = () => Promise.resolve();
+  afterEach(() => stop());
+
+  async function start(
+    jobs: BenchmarkJob[],
+    options: { resumed?: number; measuredAgoMs?: number; wallTimeMs?: number } = {},
+  ): Promise<Under> {
+    const clock = new ManualClock();
+    const running: Under["running"] = new Map();
+    const profiles: Under["profiles"] = new Map();
+    const stale: Under["stale"] = new Map();
+    const saved: (number | null)[] = [];
+    if (options.measuredAgoMs !== undefined) {
+      const measuredAt = clock.nowMs() - options.measuredAgoMs;
+      for (const { node } of jobs) profiles.set(node, aProfile({ measuredAt }));
+    }
+    const deps = { clock, log: silentLogger };
+    const measure = async (one: BenchmarkJob, limits: MeasureLimits): Promise<string> => {
+      await new Promise<void>((resolve, reject) => {
+        const end = (error?: Error): void => (error === undefined ? resolve() : reject(error));
+        limits.signal.addEventListener("abort", () => end(new Error("stopped")));
+        running.set(one.node, { limits, end });
+      }).finally(() => running.delete(one.node));
+      profiles.set(one.node, aProfile({ measuredAt: clock.nowMs() }));
+      return "measured";
+    };
+    const benchmarks = startBenchmarks(LIMITS, {
+      ...deps,
+      wanted: () => jobs,
+      profileOf: ({ node }) => profiles.get(node),
+      staleIn: ({ node }) => stale.get(node),
+      measure,
+      onFinished: () => undefined,
+      turns: new HostTurns(),
+      refresh: startRefreshRun(() => options.wallTimeMs ?? HOUR_MS, {
+        ...deps,
+        resumed: options.resumed === undefined ? null : clock.nowMs() - options.resumed,
+        save: (at) => saved.push(at),
+      }),
+    });
+    stop = () => benchmarks.stop();
+    await settle();
+    const pass = async (deltaMs: number): Promise<void> => {
+      clock.advance(deltaMs);
+      await settle();
+    };
+    return { clock, benchmarks, jobs, profiles, stale, running, saved, pass };
+  }
+
+  it("never measures two nodes of one host at once, and a bounded number of hosts", async () => {
+    const under = await start([job("cam-1", "h1"), job("cam-2", "h1"), job("gpu-1"), job("gpu-2")]);
+    expect([...under.running.keys()]).toEqual(["cam-1", "gpu-1"]);
+    under.running.get("cam-1")?.end();
+    await settle();
+    expect([...under.running.keys()]).toEqual(["gpu-1", "cam-2"]);
+    expect(under.benchmarks.running()).toBe("net on gpu-1, net on cam-2");
+    expect(under.benchmarks.lastOutcome()).toBe("net on cam-1: measured");
+  });
+
+  it("ends a run of the schedule in time, tells what is left, and begins with that the next time", async () => {
+    const under = await start([job("a", "h"), job("b", "h")], {
+      measuredAgoMs: HOUR_MS,
+      wallTimeMs: 60_000,
+    });
+    expect(under.running.size).toBe(0);
+    under.benchmarks.refreshAll();
+    await settle();
+    await under.pass(30_000);
+    expect(under.running.get("a")?.limits).toMatchObject({ mayLook: true, timeLeftMs: 60_000 });
+    under.running.get("a")?.end();
+    await settle();
+    expect([...under.running.keys()]).toEqual(["b"]);
+    await under.pass(30_000);
+    expect(under.running.size).toBe(0);
+    expect(under.benchmarks.notices().join()).toMatch(/1 profiles to go \(net on b\)/);
+    expect(under.benchmarks.problems()).toEqual([]);
+    await under.pass(HOUR_MS);
+    expect(under.running.size).toBe(0);
+    under.benchmarks.refreshAll();
+    await settle();
+    expect([...under.running.keys()]).toEqual(["b"]);
+    expect(under.benchmarks.notices()).toEqual([]);
+    expect(under.saved.map((at) => at !== null)).toEqual([true, false, true]);
+  });
+
+  it("goes on with the run that was under way when it was killed", async () => {
+    const under = await start([job("a"), job("b")], {
+      measuredAgoMs: HOUR_MS,
+      resumed: HOUR_MS / 2,
+    });
+    expect([...under.running.keys()]).toEqual(["a", "b"]);
+    for (const { end } of [...under.running.values()]) end();
+    await settle();
+    await under.pass(1_000);
+    expect(under.running.size).toBe(0);
+    expect(under.saved.at(-1)).toBeNull();
+  });
+
+  it("measures again in a changed environment, once", async () => {
+    const under = await start([job("a")], { measuredAgoMs: HOUR_MS });
+    under.stale.set("a", "two threads");
+    await under.pass(1_000);
+    expect(under.running.get("a")?.limits.mayLook).toBe(false);
+    under.running.get("a")?.end();
+    await settle();
+    // The node's word and the profile still differ, whatever it measures.
+    await under.pass(HOUR_MS);
+    expect(under.running.size).toBe(0);
+    under.stale.set("a", "three threads");
+    await under.pass(1_000);
+    expect(under.running.size).toBe(1);
+  });
+
+  it("gives up what runs on a node that has gone, and measures when it is back", async () => {
+    const under = await start([job("a")]);
+    const gone = under.jobs.splice(0);
+    await under.pass(1_000);
+    expect(under.running.size).toBe(0);
+    expect(under.benchmarks.lastOutcome()).toBe("net on a: given up, the node has gone");
+    under.jobs.push(...gone);
+    await under.pass(1_000);
+    expect(under.running.size).toBe(1);
+  });
+
+  it("waits longer after each failure, names it, and keeps the profile it has", async () => {
+    const under = await start([job("a")], { measuredAgoMs: 49 * HOUR_MS });
+    const before = under.profiles.get("a");
+    for (const pauseMs of [10_000, 20_000, 40_000]) {
+      under.running.get("a")?.end(new Error("the disk is full"));
+      await settle();
+      expect(under.benchmarks.problems().join()).toContain("net on a: the disk is full");
+      await under.pass(pauseMs - 1_000);
+      expect(under.running.size).toBe(0);
+      await under.pass(1_000);
+      expect(under.running.size).toBe(1);
+    }
+    expect(under.profiles.get("a")).toBe(before);
+  });
+
+  it("believes its own clock where that of a node is wrong by years", async () => {
+    const under = await start([job("a")], { measuredAgoMs: 49 * HOUR_MS });
+    under.running.get("a")?.end();
+    await settle();
+    under.profiles.set("a", aProfile({ measuredAt: 0 }));
+    await under.pass(HOUR_MS);
+    expect(under.running.size).toBe(0);
+    await under.pass(48 * HOUR_MS);
+    expect(under.running.size).toBe(1);
+  });
+});
