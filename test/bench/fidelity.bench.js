@@ -1,6 +1,7 @@
 // How well profiles predict: random partitions of real models, predicted from raw block times, from
-// scaled and from calibrated ones, and from their own measurement, against a measurement in a new
-// process at least a minute and one other model later.
+// scaled and from calibrated ones, with what the cuts cost, and from their own measurement, against a
+// measurement in a new process at least a minute and one other model later.
+// SCISSIOND_BENCH_MODELS names some of the models, SCISSIOND_BENCH_PLANS the number of plans.
 import { setTimeout as sleep } from "node:timers/promises";
 import { benchmarkModel, benchmarkOptionsSchema } from "../../dist/benchmark/index.js";
 import { seededRandom } from "../../dist/core/index.js";
@@ -17,7 +18,7 @@ const REPEAT = {
   warmups: 1,
   repeats: 5,
   budgetMs: 5_000,
-  stability: { relativeHalfWidth: 0.02, confidence: 0.9, negligibleMs: 0, repeatsMax: 40 },
+  stability: { relativeHalfWidth: 0.02, confidence: 0.9, negligibleMs: 0, repeatsMax: 15 },
 };
 
 /**
@@ -51,6 +52,27 @@ function predicted(partitions, blockMs) {
   return partitions.map(([first, last]) => sum(blockMs.slice(first, last + 1)));
 }
 
+/** What a partition takes beside its blocks: a call, and what crosses into and out of it. */
+function cutCosts(partitions, { blocks, calibration }) {
+  const bytesAfter = (index) =>
+    index < 0 || index === blocks.length - 1 ? 0 : blocks[index].outputBytes;
+  return partitions.map(
+    ([first, last]) =>
+      calibration.callOverheadMs +
+      calibration.msPerCutByte * (bytesAfter(first - 1) + bytesAfter(last)),
+  );
+}
+
+/** The same of plans as wholes: the sum of their partitions. */
+function plansOf(partitions, times) {
+  const plans = [];
+  for (const [index, [first]] of partitions.entries()) {
+    if (first === 0) plans.push(0);
+    plans[plans.length - 1] += times[index];
+  }
+  return plans;
+}
+
 function errorsOf(predictedMs, measuredMs) {
   const errors = predictedMs.map((ms, index) => Math.abs(ms / measuredMs[index] - 1));
   return {
@@ -64,10 +86,13 @@ function report({ model, profile, partitions, confirmedMs }, measuredMs) {
   const raw = profile.blocks.map((block) => block.rawMedianMs);
   const scaled = raw.map((ms) => (ms * profile.wholeMs) / sum(raw));
   const calibrated = profile.blocks.map((block) => block.medianMs);
+  const cutsMs = cutCosts(partitions, profile);
+  const withCuts = predicted(partitions, calibrated).map((ms, index) => ms + cutsMs[index]);
   const errors = {
     raw: errorsOf(predicted(partitions, raw), measuredMs),
     scaled: errorsOf(predicted(partitions, scaled), measuredMs),
     calibrated: errorsOf(predicted(partitions, calibrated), measuredMs),
+    withCuts: errorsOf(withCuts, measuredMs),
     confirmed: errorsOf(confirmedMs, measuredMs),
   };
   const isLarge = profile.wholeMs > LARGE_MODEL_MS;
@@ -82,7 +107,17 @@ function report({ model, profile, partitions, confirmedMs }, measuredMs) {
     wholeMs: rounded(profile.wholeMs),
     rawSumRatio: rounded(profile.calibration.rawSumMs / profile.wholeMs),
     residualPercent: profile.calibration.residualPercent,
+    method: profile.calibration.method,
     partitions: partitions.length,
+    // Of whole plans, in which a wrong share of one partition is another's.
+    plans: {
+      calibrated: errorsOf(
+        plansOf(partitions, predicted(partitions, calibrated)),
+        plansOf(partitions, measuredMs),
+      ),
+      withCuts: errorsOf(plansOf(partitions, withCuts), plansOf(partitions, measuredMs)),
+      confirmed: errorsOf(plansOf(partitions, confirmedMs), plansOf(partitions, measuredMs)),
+    },
     ...errors,
     noise: profile.noise.marks,
     ok,
