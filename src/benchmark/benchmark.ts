@@ -1,3 +1,5 @@
+import { stat } from "node:fs/promises";
+import { AppError, printable } from "../core/index.js";
 import type { ModelWorker, OpenedModel } from "../inference/index.js";
 import type { Profile } from "../protocol/index.js";
 import { measureBlockByBlock, workBlockByBlock } from "./block-by-block.js";
@@ -39,6 +41,7 @@ export function benchmarkModel(
   options: BenchmarkOptions,
   deps: BenchmarkDeps,
 ): Promise<Profile> {
+  const fileBefore = versionOf(request.path);
   return withModel(request, { options, deps }, async (worker, opened, signal) => {
     const slowdown = request.emulatedSlowdown ?? 1;
     const { blocks, cutsLeftOut } = chooseBlocks(opened, options);
@@ -56,6 +59,12 @@ export function benchmarkModel(
       ...{ blocks, options, previous, provider: opened.environment.provider },
       ...{ subject, signal, deps },
     });
+    if ((await versionOf(request.path)) !== (await fileBefore)) {
+      throw new AppError(
+        "MODEL_CHANGED",
+        `${printable(request.path)} changed while it was measured; the times are of what it was before`,
+      );
+    }
     const noise = judgeNoise(before, await readMachineState(), {
       elapsedMs: deps.clock.monotonicMs() - startedAtMs,
       logicalCores: opened.environment.logicalCores,
@@ -73,6 +82,13 @@ export function benchmarkModel(
       ...slowedDown(measured, slowdown),
     };
   });
+}
+
+/** Changes with the file's content, as far as the file system tells; undefined without a file. */
+async function versionOf(path: string): Promise<string | undefined> {
+  const found = await stat(path, { bigint: true }).catch(() => undefined);
+  if (found === undefined) return undefined;
+  return [found.dev, found.ino, found.size, found.mtimeNs].join(" ");
 }
 
 /** By kernels where they tell the blocks apart, else block by block. */

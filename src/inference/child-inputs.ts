@@ -5,22 +5,9 @@ import { readInput } from "./child-input-files.js";
 import type { InputFile } from "./messages.js";
 import { synthesise, type Tensors } from "./child-tensors.js";
 
-export interface BoundInputs {
-  tensors: Tensors;
-  /** Axes of unknown length that no binding fixed; they were given length 1. */
-  assumed: readonly AssumedAxis[];
-}
-
-export interface AssumedAxis {
-  input: string;
-  /** The shape as the model declares it, for the message. */
-  declared: NonNullable<ValueInfo["shape"]>;
-  axis: number;
-}
-
 /**
- * Makes every input of the model from its declaration, the bindings and the user's files. Axes of unknown length
- * without a binding get length 1, which suits a batch; whether the model agrees shows when it runs.
+ * Makes every input of the model from its declaration, the bindings and the user's files. An axis of
+ * unknown length must be bound: times for a length that nobody asked for would plan another model.
  * @throws AppError MODEL_INPUT_INVALID | MODEL_INPUT_UNBOUND | MODEL_UNSUPPORTED
  */
 export function bindInputs(
@@ -30,12 +17,12 @@ export function bindInputs(
     files?: readonly InputFile[] | undefined;
     seed: number;
   },
-): BoundInputs {
+): Tensors {
   const { bindings, files = [], seed } = given;
   refuseUnknownNames(inputs, [...bindings, ...files]);
   const random = seededRandom(seed);
   const tensors: Tensors = new Map();
-  const assumed: AssumedAxis[] = [];
+  refuseUnbound(inputs, bindings, files);
   for (const input of inputs) {
     const name = printable(input.name);
     if (input.dtype === null || input.name === "__proto__") {
@@ -51,7 +38,7 @@ export function bindInputs(
       tensors.set(input.name, readInput(file, { ...input, dtype }, binding?.shape));
       continue;
     }
-    const shape = binding?.shape ?? shapeWithOnes(input, assumed);
+    const shape = binding?.shape ?? declaredLengths(input);
     const spec = {
       name: input.name,
       dtype: input.dtype,
@@ -61,39 +48,48 @@ export function bindInputs(
     };
     tensors.set(input.name, synthesise(spec, random));
   }
-  return { tensors, assumed };
+  return tensors;
 }
 
-/** What to throw for a model that does not run: the blame is on the lengths assumed, if any were. */
-export function unboundError(assumed: readonly AssumedAxis[], cause: unknown): unknown {
-  const [first] = assumed;
-  if (first === undefined) return cause;
-  const others = assumed.length - 1;
-  const axis = first.declared[first.axis];
-  const called = typeof axis === "string" ? ` ("${printable(axis)}")` : "";
-  const example = first.declared.map((length) => (typeof length === "number" ? length : 1));
-  const more = others > 0 ? ` (and ${others} more ${others === 1 ? "axis" : "axes"})` : "";
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new AppError(
+/** Names the first axis that has no length, and tells how to give it one. */
+function refuseUnbound(
+  inputs: readonly ValueInfo[],
+  bindings: readonly InputBinding[],
+  files: readonly InputFile[],
+): void {
+  const open = inputs
+    .filter(({ name }) => !files.some((file) => file.name === name))
+    .filter(({ name }) => bindings.find((one) => one.name === name)?.shape === undefined)
+    .flatMap(({ name, shape }) =>
+      (shape ?? []).flatMap((length, axis) => (isLength(length) ? [] : { name, shape, axis })),
+    );
+  const [first] = open;
+  if (first === undefined) return;
+  const declared = first.shape ?? [];
+  const called = declared[first.axis];
+  const name = printable(first.name);
+  const label = typeof called === "string" ? ` ("${printable(called)}")` : "";
+  const others = open.length - 1;
+  const more = others > 0 ? `, like ${others} more ${others === 1 ? "axis" : "axes"},` : "";
+  const example = declared.map((length) => (isLength(length) ? length : 1)).join("x");
+  throw new AppError(
     "MODEL_INPUT_UNBOUND",
-    `axis ${first.axis}${called} of input ${printable(first.input)}${more} has no fixed length, and the model does not run with 1; bind it, as in --input '${printable(first.input)}=${example.join("x")}' with the true lengths. ${reason}`,
-    { cause },
+    `axis ${first.axis}${label} of input ${name}${more} has no fixed length; bind it to the one that will be used, as in --input '${name}=${example}' or, in the configuration, under the model's inputs`,
   );
 }
 
-function shapeWithOnes(input: ValueInfo, assumed: AssumedAxis[]): number[] {
-  const declared = input.shape;
-  if (declared === null) {
+function isLength(length: number | string | null | undefined): length is number {
+  return typeof length === "number" && length >= 0;
+}
+
+function declaredLengths(input: ValueInfo): number[] {
+  if (input.shape === null) {
     throw new AppError(
       "MODEL_INPUT_UNBOUND",
       `input ${printable(input.name)} declares no shape; bind it, as in --input '${printable(input.name)}=1x3x224x224'`,
     );
   }
-  return declared.map((length, axis) => {
-    if (typeof length === "number" && length >= 0) return length;
-    assumed.push({ input: input.name, declared, axis });
-    return 1;
-  });
+  return input.shape.filter(isLength);
 }
 
 function refuseUnknownNames(

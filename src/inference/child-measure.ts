@@ -174,6 +174,18 @@ function stopAfter(samplesMs: readonly number[], repeat: Repeat): "known" | "lim
   return count >= stability.repeatsMax ? "limit" : undefined;
 }
 
+/** NaN equals NaN in a comparison, and a model that yields nothing else would pass with any split. */
+function refuseNaN(name: string, { data }: ComparedTensor): void {
+  if (!ArrayBuffer.isView(data)) return;
+  for (let index = 0; index < data.length; index++) {
+    if (!Number.isNaN(data[index])) continue;
+    throw new AppError(
+      "MODEL_NOT_A_NUMBER",
+      `output ${printable(name)} of the whole model is NaN at element ${index}; give inputs that the model was made for, as a range or a file`,
+    );
+  }
+}
+
 function tensorsAt(afterLayer: number, cutPoints: readonly CutPointInfo[]): string[] {
   const cut = cutPoints.find((one) => one.afterLayer === afterLayer);
   if (cut === undefined) throw new AppError("INTERNAL", `no cut after layer ${afterLayer}`);
@@ -201,6 +213,7 @@ async function timeKernels(
 
 /** A split of a model that never computes the same twice cannot be checked. */
 function refuseUnstable(timed: TimedRuns, relativeTolerance: number): void {
+  for (const [name, tensor] of timed.last) refuseNaN(name, comparable(tensor));
   const compared = compareOutputs(timed.first, timed.last, relativeTolerance);
   if (compared.ok) return;
   throw new AppError(

@@ -14,7 +14,7 @@ import {
 import type { TensorInfo } from "../protocol/index.js";
 import { externalReader, hashed, readModelFile, sha256Of, writeAtomically } from "./child-files.js";
 import { findFusedCuts } from "./child-fusion.js";
-import { bindInputs, unboundError } from "./child-inputs.js";
+import { bindInputs } from "./child-inputs.js";
 import { createMeasurer } from "./child-measure.js";
 import { createOptimised } from "./child-optimised.js";
 import { requireProviders } from "./child-providers.js";
@@ -109,23 +109,19 @@ export async function openModel(
   };
 }
 
-/** Binds the inputs and runs the model; what fails on an assumed axis is told as that. */
+/** Binds the inputs and runs the model. */
 async function runBound(
   model: OnnxModel,
   request: Pick<OpenRequest, "inputs" | "inputFiles">,
   config: ChildConfig,
 ): Promise<{ feeds: Tensors; types: Map<string, TensorInfo>; notes: string[] }> {
-  const { tensors: feeds, assumed } = bindInputs(model.inputs, {
+  const feeds = bindInputs(model.inputs, {
     bindings: request.inputs,
     files: request.inputFiles,
     seed: config.inputSeed,
   });
-  const notes = assumed.map(
-    ({ input, axis }) => `axis ${axis} of input ${printable(input)} was not bound; it has length 1`,
-  );
-  const { types, otherOutputs } = await runOnce(model, { feeds, config }, (cause) =>
-    unboundError(assumed, cause),
-  );
+  const notes: string[] = [];
+  const { types, otherOutputs } = await runOnce(model, { feeds, config });
   for (const name of otherOutputs) {
     notes.push(`output ${printable(name)} is no tensor; it is neither compared nor sent`);
   }

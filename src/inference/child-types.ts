@@ -23,15 +23,10 @@ export interface RunTypes {
 
 /**
  * Runs the model once as it stands in the file.
- * @param explainRefusal what is thrown when the model loads but does not run
- * @throws AppError INFERENCE_FAILED when it does not load | MODEL_UNSUPPORTED without any output
- * that can be fetched
+ * @throws AppError INFERENCE_FAILED when it does not load or run | MODEL_UNSUPPORTED without any
+ * output that can be fetched
  */
-export async function runOnce(
-  model: OnnxModel,
-  context: RunContext,
-  explainRefusal: (cause: unknown) => unknown,
-): Promise<RunTypes> {
+export async function runOnce(model: OnnxModel, context: RunContext): Promise<RunTypes> {
   return withSession(withExtraOutputs(model, []), context.config, async (session) => {
     if (session.tensorOutputs.length === 0) {
       throw new AppError(
@@ -39,11 +34,7 @@ export async function runOnce(
         "none of the model's outputs is a tensor that can be fetched here",
       );
     }
-    const fetched = await session
-      .run(context.feeds, session.tensorOutputs)
-      .catch((cause: unknown) => {
-        throw explainRefusal(cause);
-      });
+    const fetched = await session.run(context.feeds, session.tensorOutputs);
     const types = new Map([...fetched].map(([name, tensor]) => [name, infoOf(name, tensor)]));
     return { types, otherOutputs: session.otherOutputs };
   });

@@ -36,12 +36,12 @@ export interface ModelWorker {
   /**
    * Times the whole model, or a range of layers on the tensors that cross into it. The outputs
    * stay in the child as inputs of later ranges, so that ranges in order form a chain.
-   * @throws AppError MODEL_UNSTABLE when two runs of the whole model differ
+   * @throws AppError MODEL_UNSTABLE when two runs of the whole model differ, MODEL_NOT_A_NUMBER
    */
   measure(target: MeasureTarget, repeat: Repeat): Promise<Measured>;
   /**
    * Times the whole model, and tells from ONNX Runtime's profile what each block takes within it.
-   * @throws AppError MODEL_UNSTABLE when two runs differ
+   * @throws AppError MODEL_UNSTABLE when two runs differ, MODEL_NOT_A_NUMBER
    */
   profile(request: ProfileRequest): Promise<Profiled>;
   /** Compares what the chain of measured ranges computed with what the whole model computed. */

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   type BenchmarkDeps,
@@ -11,6 +11,7 @@ import {
 } from "../../src/benchmark/index.js";
 import { AppError, silentLogger, systemClock } from "../../src/core/index.js";
 import { inspectionSchema, profileSchema } from "../../src/protocol/index.js";
+import { floats } from "../support/onnx-builder.js";
 import { ManualClock } from "../support/manual-clock.js";
 import { until } from "../support/poll.js";
 import {
@@ -103,21 +104,44 @@ describe("benchmarkModel", () => {
     expect(slowed.blocks[0]!.medianMs).toBeGreaterThan(honest.blocks[0]!.medianMs * 1e3);
   });
 
-  it("reports progress up to the end, and what it assumed", async () => {
+  it("reports progress up to the end", async () => {
     const steps: Progress[] = [];
-    const notes: string[] = [];
     const path = models.write("batched.onnx", batched());
     await benchmarkModel(
-      { path, modelName: "mine", node: NODE, inputs: [] },
+      { path, modelName: "mine", node: NODE, inputs: [{ name: "x", shape: [2, 4] }] },
       OPTIONS,
-      deps({ onProgress: (step) => steps.push(step), onNote: (note) => notes.push(note) }),
+      deps({ onProgress: (step) => steps.push(step) }),
     );
     const shares = steps.map(({ done, total }) => done / total);
     expect(shares[0]).toBe(0);
     expect(shares).toEqual([...shares].sort((a, b) => a - b));
     expect(shares.at(-1)).toBe(1);
-    expect(notes).toHaveLength(1);
   });
+
+  it("refuses a model that yields NaN, for NaN equals NaN in every split", async () => {
+    const path = models.write("nan.onnx", {
+      ...chain(),
+      initializers: [floats("w", Array<number>(16).fill(NaN), [4, 4])],
+    });
+    const work = benchmarkModel({ path, node: NODE, inputs: [] }, OPTIONS, deps());
+    expect(await codeOf(work)).toBe("MODEL_NOT_A_NUMBER");
+  });
+
+  it.each(["written anew", "removed"])(
+    "refuses a model whose file is %s meanwhile",
+    async (how) => {
+      const path = models.write("changing.onnx", chain());
+      let steps = 0;
+      const beforeStep = (): Promise<void> => {
+        steps += 1;
+        if (steps === 2 && how === "removed") rmSync(path);
+        else if (steps === 2) models.write("changing.onnx", chain({ a: "other" }));
+        return Promise.resolve();
+      };
+      const work = benchmarkModel({ path, node: NODE, inputs: [] }, OPTIONS, deps({ beforeStep }));
+      expect(await codeOf(work)).toBe("MODEL_CHANGED");
+    },
+  );
 
   it("ends at its time limit, whatever the step", async () => {
     const clock = new ManualClock();

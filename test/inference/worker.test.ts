@@ -244,12 +244,13 @@ describe("a model's child process: what it answers", () => {
     await expect(open(worker, path)).resolves.toMatchObject({ layers: 2 });
   });
 
-  it("gives an unbound axis length 1 and says so; a bound one its length", async () => {
+  it("wants an unbound axis bound, and gives a bound one its length", async () => {
     const worker = await start();
     const path = models.write("batched.onnx", batched());
-    const opened = await open(worker, path);
-    expect(opened.inputs[0]?.shape).toEqual([1, 4]);
-    expect(opened.notes).toEqual(["axis 0 of input x was not bound; it has length 1"]);
+    const error = await failure(open(worker, path));
+    expect(error.code).toBe("MODEL_INPUT_UNBOUND");
+    expect(error.message).toContain('axis 0 ("batch") of input x has no fixed length');
+    expect(error.message).toContain("--input 'x=1x4'");
     const bound = await open(worker, path, [{ name: "x", shape: [3, 4] }]);
     expect(bound.cutPoints[0]?.tensors[0]).toMatchObject({ shape: [3, 4], bytes: 48 });
     expect(bound.notes).toEqual([]);
