@@ -12,7 +12,6 @@ export const ERROR_CODES = {
   MODEL_UNSTABLE: "The model computes something else each time, so its split cannot be checked.",
   MODEL_NOT_A_NUMBER:
     "The whole model computes NaN from its inputs, so that nothing can be compared with it.",
-  MODEL_CHANGED: "The model's file changed while it was measured.",
   MODEL_NOT_EQUAL: "The chain of all blocks does not compute what the whole model computes.",
   INFERENCE_FAILED: "ONNX Runtime refused to load or to run the model.",
   INFERENCE_PROVIDER: "A configured execution provider is not available on this machine.",
