@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { cpus, totalmem } from "node:os";
 import { describeEnvironment, readHostId } from "../benchmark/index.js";
 import { type Clock, type Logger, type Random, Teardown } from "../core/index.js";
-import type { NodeState } from "../protocol/index.js";
+import type { BenchmarkProgress, NodeState, Profile } from "../protocol/index.js";
 import { openJsonFiles } from "../store/index.js";
 import {
   type CommandHandler,
@@ -12,6 +12,7 @@ import {
   type Telemetry,
 } from "../telemetry/index.js";
 import { type BenchmarkDutyDeps, createBenchmarkDuty } from "./benchmark-duty.js";
+import { createMeasureDuty } from "./measure-duty.js";
 import { openModelCache } from "./model-cache.js";
 import { OneAtATime } from "./one-at-a-time.js";
 import type { AgentOptions } from "./options.js";
@@ -113,7 +114,7 @@ async function joinTelemetry(
   const stopping = new AbortController();
   const liveWork = createYieldDuty(deps.clock);
   const turns = new OneAtATime();
-  const benchmark = createBenchmarkDuty(options, {
+  const duty = {
     log: deps.log.child({ component: "benchmark" }),
     clock: deps.clock,
     cache,
@@ -122,10 +123,15 @@ async function joinTelemetry(
     turns,
     isBusy: () => liveWork.isBusy(),
     signal: stopping.signal,
-    onProfile: (profile) => telemetry.publishProfile(profile),
-    onProgress: (progress) => telemetry.publishProgress(progress),
+    onProfile: (profile: Profile) => telemetry.publishProfile(profile),
+    onProgress: (progress: BenchmarkProgress) => telemetry.publishProgress(progress),
     onModels: () => telemetry.setState(state()),
-  });
+  };
+  const commands = new Map<string, CommandHandler>([
+    ["benchmark", createBenchmarkDuty(options, duty)],
+    ["measure", createMeasureDuty(options, duty)],
+    ["yield", (command) => liveWork.obey(command)],
+  ]);
   const telemetry = await connectTelemetry(
     options.mqtt,
     { site: options.site, role: "agent", state: state() },
@@ -133,12 +139,7 @@ async function joinTelemetry(
       log: deps.log.child({ component: "telemetry" }),
       clock: deps.clock,
       random: deps.random,
-      handlers: {
-        commands: new Map<string, CommandHandler>([
-          ["benchmark", benchmark],
-          ["yield", (command) => liveWork.obey(command)],
-        ]),
-      },
+      handlers: { commands },
     },
   );
   teardown.defer("telemetry", () => telemetry.stop());

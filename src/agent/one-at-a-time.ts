@@ -7,6 +7,11 @@ import { AppError } from "../core/index.js";
 export class OneAtATime {
   #current: { key: string; result: Promise<unknown> } | undefined;
 
+  /** Whether other work than that of `key` is under way. */
+  isBusyWithout(key: string): boolean {
+    return this.#current !== undefined && this.#current.key !== key;
+  }
+
   /**
    * Does the work, or joins it where `key` is that of the work under way. The key names kind and content
    * of the work, so one key stands for one type of result.

@@ -1,4 +1,5 @@
 export { type BenchmarkRequest, benchmarkModel } from "./benchmark.js";
+export { answerMeasure, type ConfirmRequest, measureRanges } from "./confirm.js";
 export { isSameEnvironment } from "./environment.js";
 export { type ExtractRequest, extractPartition } from "./extract.js";
 export type { InputFile } from "../inference/index.js";

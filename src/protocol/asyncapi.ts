@@ -50,7 +50,7 @@ export const MQTT_CHANNELS = {
   },
   commands: {
     address: "nodes/{node}/commands/{command}",
-    messages: ["benchmarkCommand", "yieldCommand"],
+    messages: ["benchmarkCommand", "measureCommand", "yieldCommand"],
     action: "send",
     isRetained: false,
     description: "A request to an agent. A retained one is ignored.",

@@ -4,6 +4,17 @@ export {
   type Inspection,
   inspectionSchema,
 } from "./inspection.js";
+export {
+  CONFIRMED_AT_ONCE_MAX,
+  type ConfirmedRange,
+  confirmedRangeSchema,
+  type MeasureAnswer,
+  type MeasureCommand,
+  type MeasuredLayers,
+  measureAnswerSchema,
+  measureCommandSchema,
+  type RangeMeasurement,
+} from "./confirm.js";
 export { type Control, controlSchema, type Pin, pinSchema } from "./control.js";
 export { asyncApi, MQTT_CHANNELS } from "./asyncapi.js";
 export { messageSchemaDocument } from "./messages.js";

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { measureAnswerSchema, measureCommandSchema } from "./confirm.js";
 import {
   commandResponseSchema,
   benchmarkCommandSchema,
@@ -19,6 +20,8 @@ const MQTT_SCHEMAS = {
   benchmarkCommand: benchmarkCommandSchema,
   yieldCommand: yieldCommandSchema,
   progress: progressSchema,
+  measureCommand: measureCommandSchema,
+  measureAnswer: measureAnswerSchema,
   commandResponse: commandResponseSchema,
   plan: planDocumentSchema,
 } as const;

@@ -9,6 +9,13 @@ export const partitionSchema = z.strictObject({
   firstLayer: z.number().int().nonnegative(),
   lastLayer: z.number().int().nonnegative(),
   computeMs: z.number().nonnegative(),
+  /**
+   * Whether `computeMs` was measured for these very layers, not summed from blocks. Absent in plans of
+   * older versions, and where confirming is turned off.
+   */
+  confirmed: z.boolean().optional(),
+  /** What the blocks sum to; absent where `computeMs` is that sum. */
+  estimateMs: z.number().nonnegative().optional(),
   inputs: z.array(tensorInfoSchema),
   outputs: z.array(tensorInfoSchema),
   artifact: z.strictObject({
@@ -79,13 +86,34 @@ export const decisionSchema = z.strictObject({
   pipeline: nameSchema,
   triggers: z.array(triggerSchema),
   /** `aborted`: nobody switched. `incomplete`: in force, yet not at every runtime. */
-  verdict: z.enum(["published", "kept", "deferred", "infeasible", "aborted", "incomplete"]),
+  verdict: z.enum([
+    "published",
+    "kept",
+    "deferred",
+    /** A better plan is being measured where it would run. */
+    "confirming",
+    "infeasible",
+    "aborted",
+    "incomplete",
+  ]),
   /** The plan in force, priced in the new context; null when it has become infeasible or none exists. */
   currentLatencyMs: z.number().nonnegative().nullable(),
   bestLatencyMs: z.number().nonnegative().nullable(),
   gainPercent: z.number().nullable(),
   /** The revision in force after the decision; null before the first. */
   revision: z.number().int().positive().nullable(),
+  /** How far the best plan was measured where it runs; absent where confirming is turned off. */
+  confirmation: z
+    .strictObject({
+      /** Whether all its partitions were. */
+      confirmed: z.boolean(),
+      /** What its partitions take together as their blocks promise, and as far as measured. */
+      estimatedComputeMs: z.number().nonnegative(),
+      computeMs: z.number().nonnegative(),
+      /** What keeps it from being confirmed; absent where nothing does. */
+      reason: z.string().max(2_000).optional(),
+    })
+    .optional(),
   /** One sentence for people. */
   summary: z.string(),
 });

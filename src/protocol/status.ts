@@ -53,6 +53,8 @@ export const statusSchema = z.strictObject({
     lastOutcome: z.string().nullable().optional(),
     /** How far those are that tell. */
     progress: z.array(progressSchema.extend({ node: nameSchema })).optional(),
+    /** What is being confirmed: "layers 0–22 of mobilenet on cam-1"; absent where nothing is. */
+    confirming: z.string().optional(),
   }),
   pipelines: z.array(
     z.strictObject({

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Agent, type AgentOptions, startAgent } from "../../src/agent/index.js";
 import { benchmarkOptionsSchema } from "../../src/benchmark/index.js";
 import { seededRandom, silentLogger, systemClock } from "../../src/core/index.js";
+import { type MeasureAnswer, measureAnswerSchema } from "../../src/protocol/index.js";
 import type { NodeState, Profile } from "../../src/protocol/index.js";
 import {
   brokerOptionsSchema,
@@ -175,6 +176,32 @@ describe("agent", () => {
     expect(await first).toEqual(await second);
     await busy;
     expect(site.profiles).toHaveLength(1);
+  });
+
+  it("measures partitions in one opening, and says so where it is busy or one does not run", async () => {
+    const site = await startSite();
+    const daemon = await startModelServer();
+    await start(agentOptions(site.brokerUrl, daemon.url));
+    await until(() => site.states.some(({ status }) => status === "online"));
+    const ask = async (command: Record<string, unknown>): Promise<MeasureAnswer> =>
+      measureAnswerSchema.parse(await site.edge.command("cam-1", "measure", command, call));
+    const ranges = [
+      { firstLayer: 0, lastLayer: 0 },
+      { firstLayer: 1, lastLayer: 2 },
+    ];
+    const measured = await ask({ ...benchmark, ranges });
+    expect(measured).toMatchObject({
+      kind: "measured",
+      environment: { emulatedSlowdown: 3 },
+      ranges,
+    });
+    const odd = { ...benchmark, ranges: [{ firstLayer: 7, lastLayer: 9 }] };
+    expect(await ask(odd)).toMatchObject({ kind: "failed" });
+    const benchmarking = site.edge.command("cam-1", "benchmark", benchmark, call);
+    expect(await ask({ ...benchmark, ranges })).toEqual({ kind: "busy" });
+    await benchmarking;
+    const empty = site.edge.command("cam-1", "measure", { ...benchmark, ranges: [] }, call);
+    await expect(empty).rejects.toThrow(/bad command: ranges/);
   });
 
   it("answers what goes wrong, and leaves no partial file", async () => {

@@ -1,0 +1,67 @@
+import { errorMessage, isAppError } from "../core/index.js";
+import type { LayerRange } from "../inference/index.js";
+import type { MeasureAnswer, MeasuredLayers, RangeMeasurement } from "../protocol/index.js";
+import type { BenchmarkOptions } from "./options.js";
+import { repeatOf } from "./repeat.js";
+import { statisticsOf } from "./statistics.js";
+import { type BenchmarkDeps, type ModelRequest, withModel } from "./with-model.js";
+
+export interface ConfirmRequest extends ModelRequest {
+  ranges: readonly LayerRange[];
+  /** Multiplies every time, to stand for a slower node. 1 by default. */
+  emulatedSlowdown?: number | undefined;
+}
+
+/**
+ * What ranges of layers take as partitions: each is run as the one model that a runtime would run, the
+ * cost of the call included, in one opening of the whole model. Nothing is calibrated.
+ * @throws AppError MODEL_* | INFERENCE_* | ABORTED
+ */
+export function measureRanges(
+  request: ConfirmRequest,
+  options: BenchmarkOptions,
+  deps: BenchmarkDeps,
+): Promise<RangeMeasurement> {
+  const slowdown = request.emulatedSlowdown ?? 1;
+  return withModel(request, { options, deps }, async (worker, opened) => {
+    const ranges: MeasuredLayers[] = [];
+    for (const { firstLayer, lastLayer } of request.ranges) {
+      const target = { kind: "range", firstLayer, lastLayer } as const;
+      const measured = statisticsOf(await worker.measure(target, repeatOf(options, 0)));
+      ranges.push({
+        firstLayer,
+        lastLayer,
+        ...measured,
+        medianMs: measured.medianMs * slowdown,
+        p95Ms: measured.p95Ms * slowdown,
+        spreadMs: measured.spreadMs * slowdown,
+      });
+    }
+    const { externalSha256 } = opened;
+    return {
+      measuredAt: deps.clock.nowMs(),
+      ...(externalSha256 === undefined ? {} : { externalSha256 }),
+      environment: { ...opened.environment, emulatedSlowdown: slowdown },
+      ranges,
+    };
+  });
+}
+
+const REASON_CHARACTERS_MAX = 4_000;
+
+/**
+ * The same as an answer to who asked for it: partitions that do not run are one, too.
+ * @throws AppError ABORTED
+ */
+export async function answerMeasure(
+  request: ConfirmRequest,
+  options: BenchmarkOptions,
+  deps: BenchmarkDeps,
+): Promise<MeasureAnswer> {
+  try {
+    return { kind: "measured", ...(await measureRanges(request, options, deps)) };
+  } catch (error) {
+    if (isAppError(error, "ABORTED")) throw error;
+    return { kind: "failed", reason: errorMessage(error).slice(0, REASON_CHARACTERS_MAX) };
+  }
+}
