@@ -93,6 +93,9 @@ function describeDaemon(status: Status): string {
     ...(benchmark.lastOutcome == null
       ? []
       : [`last benchmark: ${printable(benchmark.lastOutcome, 500)}`]),
+    ...(benchmark.confirming === undefined
+      ? []
+      : [`confirming ${printable(benchmark.confirming, 500)}`]),
     ...status.problems.map((problem) => `problem: ${printable(problem, 1_000)}`),
   ].join("\n");
 }

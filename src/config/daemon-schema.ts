@@ -9,6 +9,7 @@ import {
   probeOptionsSchema,
   probeServerOptionsSchema,
 } from "../telemetry/options.js";
+import { confirmSchema } from "./confirm.js";
 import { pipelineSchema } from "./pipelines.js";
 import { scheduleSchema } from "./schedule.js";
 import {
@@ -82,6 +83,9 @@ export const daemonFileSchema = z.strictObject({
     .prefault({})
     .describe("What counts as drift, and what a new plan must gain."),
   benchmark: benchmarkOptionsSchema.prefault({}).describe("How models are benchmarked here."),
+  confirm: confirmSchema
+    .prefault({})
+    .describe("How the partitions of a plan are measured before it is published."),
   store: storeOptionsSchema.prefault({}).describe("Limits of what is kept."),
   recording: recorderOptionsSchema
     .prefault({})

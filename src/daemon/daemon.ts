@@ -6,10 +6,11 @@ import type { Status } from "../protocol/index.js";
 import { Bars } from "./bars.js";
 import { startMeasuring } from "./benchmark-work.js";
 import { BusyNodes } from "./busy-nodes.js";
+import { startConfirming } from "./confirm-work.js";
 import { openFoundation } from "./foundation.js";
 import { startHearing } from "./hear.js";
-import { Loads } from "./loads.js";
 import { HostTurns } from "./host-turns.js";
+import { Loads } from "./loads.js";
 import { ProgressBoard } from "./progress-board.js";
 import { startPlanning } from "./plan.js";
 import { startRecording } from "./record.js";
@@ -59,10 +60,12 @@ export async function startDaemon(config: DaemonConfig, deps: DaemonDeps): Promi
       sidecars: new Sidecars((model, signal) =>
         listSidecars(model.path, running.desired.config.benchmark, { ...deps, signal }),
       ),
+      confirmed: [],
       parts: {},
       startedMs: deps.clock.monotonicMs(),
       storeProblem: undefined,
     };
+    running.confirmed = running.store.state.confirmed ?? [];
     running.store = watchedStore(running.store, running);
     running.metrics.configLoaded({ ok: true, at: deps.clock.nowMs() });
     await startRecording(running);
@@ -70,6 +73,7 @@ export async function startDaemon(config: DaemonConfig, deps: DaemonDeps): Promi
     startPlanning(running);
     const telemetry = await startHearing(running);
     await startMeasuring(running, telemetry);
+    startConfirming(running);
     return {
       port: publisher.port,
       broker: telemetry.broker,

@@ -1,10 +1,15 @@
 import { AppError } from "../core/index.js";
-import { type PlanningProblem, pricePlan, type RankedPlan } from "../planner/index.js";
-import type { Partition, Tier } from "../protocol/index.js";
-import type { Artifacts, LayerRange } from "./artifacts.js";
+import {
+  type PlannedPartition,
+  type PlanningProblem,
+  pricePlan,
+  type RankedPlan,
+} from "../planner/index.js";
+import type { Partition } from "../protocol/index.js";
+import type { Artifacts } from "./artifacts.js";
 import type { ModelFile } from "./models.js";
 import type { Pipeline } from "./problem.js";
-import type { PlanDraft } from "./judge.js";
+import type { PlanDraft } from "./judge-deps.js";
 
 /** Where the publisher serves a partition of a model. */
 export function partitionPath(modelSha256: string, partitionSha256: string): string {
@@ -61,9 +66,9 @@ function onSourceAlone(
 async function partitionOf(
   artifacts: Artifacts,
   model: ModelFile,
-  part: LayerRange & { node: string; tier: Tier; computeMs: number },
+  part: PlannedPartition,
 ): Promise<Partition> {
-  const { node, tier, firstLayer, lastLayer, computeMs } = part;
+  const { node, tier, firstLayer, lastLayer, computeMs, estimateMs } = part;
   const artifact = await artifacts.ensure(model, { firstLayer, lastLayer });
   const { sha256, bytes, inputs, outputs } = artifact;
   const path = partitionPath(model.sha256, sha256);
@@ -73,6 +78,8 @@ async function partitionOf(
     firstLayer,
     lastLayer,
     computeMs,
+    confirmed: estimateMs !== undefined,
+    ...(estimateMs === undefined ? {} : { estimateMs }),
     inputs,
     outputs,
     artifact: { sha256, bytes, path },

@@ -1,4 +1,6 @@
 import type { Decision } from "../protocol/index.js";
+import { confirmingOf } from "./confirm-work.js";
+import { confirmedSituation } from "./confirmed-situation.js";
 import { createDrafter } from "./drafts.js";
 import { situationOf } from "./problem.js";
 import { startReconciler } from "./reconcile.js";
@@ -61,6 +63,7 @@ export function startPlanning(running: Running): void {
     log,
   });
   parts.rollouts = rollouts;
+  const confirm = confirmingOf(running);
   const reconciler = startReconciler(
     {
       resyncMs: RESYNC_MS,
@@ -78,12 +81,14 @@ export function startPlanning(running: Running): void {
         modelOf: (sha256) => running.desired.models.find((model) => model.sha256 === sha256),
         problemOf: (pipeline) => {
           const situation = situationOf(pipeline, context);
-          return "missing" in situation ? undefined : situation.problem;
+          if ("missing" in situation) return undefined;
+          return confirmedSituation(situation, pipeline, { confirm, clock }).problem;
         },
       }),
       rollouts,
       bars,
       loads,
+      confirm,
       publications: { all: [] },
       onPublished,
       onDecision,

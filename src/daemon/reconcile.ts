@@ -1,6 +1,8 @@
 import { errorMessage } from "../core/index.js";
 import { withPipeline } from "../store/index.js";
-import { type JudgeDeps, judge, newTrack, type Track } from "./judge.js";
+import { judge } from "./judge.js";
+import type { JudgeDeps } from "./judge-deps.js";
+import { newTrack, type Track } from "./track.js";
 import { type Pipeline, situationOf } from "./problem.js";
 
 export interface ReconcileOptions {

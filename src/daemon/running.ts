@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Teardown } from "../core/index.js";
 import type { Metrics } from "../metrics/index.js";
-import type { PlanDocument, Profile, Status } from "../protocol/index.js";
+import type { ConfirmedRange, PlanDocument, Profile, Status } from "../protocol/index.js";
 import type { Publisher } from "../publisher/index.js";
 import { type Recorder, withProfile } from "../store/index.js";
 import type { Telemetry } from "../telemetry/index.js";
@@ -11,12 +11,13 @@ import type { DaemonDeps } from "./deps.js";
 import { controlled } from "./controlled.js";
 import type { BusyNodes } from "./busy-nodes.js";
 import type { Foundation } from "./foundation.js";
-import type { Loads } from "./loads.js";
 import type { HostTurns } from "./host-turns.js";
+import type { Loads } from "./loads.js";
 import { isUnchanged } from "./models.js";
 import { type KnownDevices, matchPipelines, waitingPipelines } from "./pipelines.js";
 import type { Pipeline } from "./problem.js";
 import type { ProgressBoard } from "./progress-board.js";
+import type { Confirmations } from "./confirmations.js";
 import type { Reconciler } from "./reconcile.js";
 import type { PlanRollouts } from "./rollout.js";
 import type { Schedule } from "./schedule.js";
@@ -31,6 +32,7 @@ interface Parts {
   reconciler?: Reconciler;
   telemetry?: Telemetry;
   benchmarks?: Benchmarks;
+  confirmations?: Confirmations;
   schedule?: Schedule;
   rollouts?: PlanRollouts;
   recorder?: Recorder;
@@ -49,6 +51,8 @@ export interface Running extends Foundation, DaemonDeps {
   turns: HostTurns;
   progress: ProgressBoard;
   sidecars: Sidecars;
+  /** What partitions took that were measured on their nodes, in order of arrival. */
+  confirmed: readonly ConfirmedRange[];
   parts: Parts;
   teardown: Teardown;
   /** Monotonic. */
@@ -156,6 +160,7 @@ export function currentStatus(running: Running): Status {
       nextRunAt: parts.schedule?.nextRunAtMs() ?? null,
       lastOutcome: parts.benchmarks?.lastOutcome() ?? null,
       progress: running.progress.all(),
+      confirming: parts.confirmations?.running(),
     },
     subscribers: parts.publisher?.subscribers() ?? 0,
     rollouts: parts.publisher?.rollouts() ?? [],

@@ -10,6 +10,8 @@ import type { Pipeline, Situation } from "./problem.js";
 
 const MS_PER_SECOND = 1_000;
 const CHANGES_TOLD_MAX = 2;
+/** What changes all the time by itself. */
+export const FLUCTUATING: ReadonlySet<Trigger["kind"]> = new Set(["link", "load"]);
 
 /** A number that drift is judged by. */
 interface Metric {

@@ -120,9 +120,9 @@ async function awaitPlan(step: Step, stage: Stage, deps: DemoDeps): Promise<Plan
       const message = `expected within ${timeoutMs / 1_000} s: ${step.expectation}; got ${got}`;
       throw new AppError("DEMO_FAILED", message);
     }
-    const benchmark = await runningBenchmark(stage.url);
-    if (benchmark !== null && benchmark !== told) print(`  Benchmark of ${benchmark} …`);
-    told = benchmark;
+    const measuring = await runningMeasurement(stage.url);
+    if (measuring !== null && measuring !== told) print(`  ${measuring} …`);
+    told = measuring;
     await clock.sleep(POLL_MS, signal);
   }
 }
@@ -134,12 +134,15 @@ function failOnCasualty(stage: Stage): void {
   throw new AppError("DEMO_FAILED", `the ${casualty.name} ended; its last lines:\n${lines}`);
 }
 
-/** What the daemon benchmarks at this moment, by its own word; null for nothing or no answer. */
-async function runningBenchmark(url: string): Promise<string | null> {
+/** What the daemon measures at this moment, by its own word; null for nothing or no answer. */
+async function runningMeasurement(url: string): Promise<string | null> {
   try {
     const response = await fetch(`${url}/api/v1/status`);
     const status = parseJson(await response.text(), statusSchema);
-    return status.ok ? status.value.benchmark.running : null;
+    if (!status.ok) return null;
+    const { running, confirming } = status.value.benchmark;
+    if (confirming !== undefined) return `Confirming ${confirming}`;
+    return running === null ? null : `Benchmark of ${running}`;
   } catch {
     return null;
   }

@@ -43,7 +43,7 @@ export {
   sourceWeight,
   UNNAMED_SOURCE,
 } from "./sources.js";
-export { type Story, tell, tellTrigger } from "./words.js";
+export { type Ruling, type Story, tell, tellTrigger } from "./words.js";
 export { type LinkHistory, type LinkSample, momentsOf, withSample } from "./history.js";
 export {
   LOAD_FACTOR_MAX,

@@ -1,13 +1,23 @@
-import type { Trigger } from "../protocol/index.js";
+import type { Decision, Trigger } from "../protocol/index.js";
 import type { DriftOptions } from "./options.js";
 import type { Verdict } from "./policy.js";
 
 const TRIGGERS_TOLD_MAX = 3;
 
+/** A verdict, or what confirming a better plan made of it. */
+export type Ruling =
+  | Verdict
+  /** A better plan is measured first. */
+  | { kind: "confirm"; gainPercent: number | null; what: string }
+  /** A better plan could not be measured. */
+  | { kind: "unconfirmed"; gainPercent: number | null; why: string };
+
 /** What a decision's sentence is made of. Latencies are those that are expected in the new context. */
 export interface Story {
   triggers: readonly Trigger[];
-  verdict: Verdict;
+  verdict: Ruling;
+  /** How far the best plan was measured; absent where that is turned off. */
+  confirmation?: Decision["confirmation"] | undefined;
   /** In force before the decision; null before the first. */
   revision: number | null;
   /** The one that is published, where one is. */
@@ -62,7 +72,11 @@ function tellVerdict(story: Story): string {
   const { verdict, revision, nextRevision, infeasible } = story;
   switch (verdict.kind) {
     case "publish":
-      return `published revision ${nextRevision}`;
+      return `published revision ${nextRevision}${tellConfirmation(story.confirmation)}`;
+    case "confirm":
+      return `confirming ${verdict.what} before that, revision ${revision ?? 0} stays`;
+    case "unconfirmed":
+      return `kept revision ${revision ?? 0}, the best could not be confirmed (${verdict.why})`;
     case "keep":
       return `kept revision ${revision ?? 0}, ${tellKeeping(verdict, story)}`;
     case "defer": {
@@ -75,6 +89,16 @@ function tellVerdict(story: Story): string {
     case "infeasible":
       return `no plan is possible: ${infeasible ?? "unknown reason"}`;
   }
+}
+
+function tellConfirmation(confirmation: Story["confirmation"]): string {
+  if (confirmation === undefined) return "";
+  const { confirmed, reason, computeMs, estimatedComputeMs } = confirmation;
+  if (!confirmed) return reason === undefined ? "" : `, not confirmed (${reason})`;
+  const percent = Math.round((computeMs / estimatedComputeMs - 1) * 100);
+  if (!Number.isFinite(percent) || percent === 0) return ", confirmed";
+  const verb = percent > 0 ? "more" : "less";
+  return `, confirmed: it computes ${Math.abs(percent)} % ${verb} than its blocks promise`;
 }
 
 function tellKeeping(

@@ -3,6 +3,9 @@ import { type MeasuredBlocks, measuredBlocks, sumOfBlocks } from "./measured.js"
 import type { PlanningProblem } from "./problem.js";
 import { type Arc, type Routes, STOPS_MAX, type Stop } from "./routes.js";
 
+/** Times that differ by less are the same. */
+const NEGLIGIBLE_SHARE = 1e-9;
+
 /** Of a stop as it was before: how its partitions are told apart by the cut at which they begin. */
 interface Variants {
   /** For partitions that begin where no measured range does. */
@@ -25,7 +28,10 @@ export function withMeasuredStops(routes: Routes, problem: PlanningProblem): Rou
     problem.nodes.map((node) => {
       const all = measuredBlocks(problem, node);
       // What takes as long as its blocks changes no plan.
-      const differs = (range: MeasuredBlocks): boolean => range.ms !== sumOfBlocks(node, range);
+      const differs = (range: MeasuredBlocks): boolean => {
+        const sumMs = sumOfBlocks(node, range);
+        return Math.abs(range.ms - sumMs) > NEGLIGIBLE_SHARE * sumMs;
+      };
       return [node.name, problem.onlyMeasured === true ? all : all.filter(differs)];
     }),
   );

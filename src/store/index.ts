@@ -11,6 +11,7 @@ export {
   type StoreState,
   storeStateSchema,
   withBenchmark,
+  withConfirmedRanges,
   withControl,
   withDecision,
   withLinks,

@@ -1,4 +1,6 @@
 import {
+  type ConfirmedRange,
+  confirmedRangeSchema,
   type Decision,
   decisionSchema,
   nameSchema,
@@ -14,6 +16,7 @@ import type { StoreOptions } from "./options.js";
 export const PIPELINES_MAX = 100_000;
 const BENCHMARKS_MAX = 100_000;
 const LINKS_MAX = 10_000;
+const CONFIRMED_MAX = 10_000;
 const unixMs = z.number().int().nonnegative();
 
 /** What survives a restart. Names are data here, so lists rather than objects with names as keys. */
@@ -40,6 +43,8 @@ export const storeStateSchema = z.strictObject({
     .max(PIPELINES_MAX)
     .optional(),
   profiles: z.array(profileSchema),
+  /** What partitions took when they were measured on their nodes; oldest first. */
+  confirmed: z.array(confirmedRangeSchema).max(CONFIRMED_MAX).optional(),
   /** Oldest first. */
   decisions: z.array(decisionSchema),
   /** When each model was last benchmarked on each node, whether or not that succeeded. */
@@ -80,6 +85,14 @@ export function withProfile(state: StoreState, profile: Profile): StoreState {
     (kept) => kept.model.sha256 !== profile.model.sha256 || kept.node.name !== profile.node.name,
   );
   return { ...state, profiles: [...others, profile] };
+}
+
+/** With these as all that is known of measured partitions. */
+export function withConfirmedRanges(
+  state: StoreState,
+  confirmed: readonly ConfirmedRange[],
+): StoreState {
+  return { ...state, confirmed: confirmed.slice(-CONFIRMED_MAX) };
 }
 
 /** With this decision as the newest. */

@@ -12,6 +12,8 @@ export interface PacedAgentOptions {
   /** The profile that is scaled; asked for when the daemon commands a benchmark. */
   reference: () => Promise<Profile>;
   onProfile: (profile: Profile) => void;
+  /** Further commands that it obeys. */
+  commands?: Readonly<Record<string, (command: unknown) => Promise<unknown>>>;
 }
 
 export interface PacedAgent {
@@ -52,7 +54,10 @@ export async function startPacedAgent(options: PacedAgentOptions): Promise<Paced
       log: silentLogger,
       clock: systemClock,
       random: seededRandom(1),
-      handlers: { onProfile: options.onProfile, commands: new Map([["benchmark", benchmark]]) },
+      handlers: {
+        onProfile: options.onProfile,
+        commands: new Map(Object.entries({ benchmark, ...options.commands })),
+      },
     },
   );
   return {

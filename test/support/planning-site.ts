@@ -68,6 +68,12 @@ export function startPlanningSite(pipelines: readonly Pipeline[]): PlanningSite 
       clock,
       log: silentLogger,
       bars: new Bars(),
+      confirm: {
+        options: () => ({ enabled: false, roundsMax: 1, timeoutMs: 1, maxAgeHours: 1 }),
+        ranges: () => [],
+        want: () => undefined,
+        standing: () => ({ kind: "open" }),
+      },
       publications: { all: [] },
       pipelines: () => pipelines,
       waiting: () => [],

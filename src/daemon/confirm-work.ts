@@ -1,0 +1,185 @@
+import { answerMeasure } from "../benchmark/index.js";
+import { AppError } from "../core/index.js";
+import type { PlannedPartition } from "../planner/index.js";
+import {
+  CONFIRMED_AT_ONCE_MAX,
+  type ConfirmedRange,
+  type MeasureAnswer,
+  measureAnswerSchema,
+  type NodeState,
+  parseValue,
+  type RangeMeasurement,
+} from "../protocol/index.js";
+import { withConfirmedRanges } from "../store/index.js";
+import { Confirmations, type ConfirmJob } from "./confirmations.js";
+import { fullAtOf, withNewer } from "./confirmed.js";
+import type { Confirming } from "./judge-deps.js";
+import type { ModelFile } from "./models.js";
+import { keep, type Running, wake } from "./running.js";
+
+/** Beyond the measurement itself, for the way there and back. */
+const ANSWER_ALLOWANCE_MS = 2_000;
+
+/** Starts what measures the partitions of plans before they are published. */
+export function startConfirming(running: Running): void {
+  const confirmations = new Confirmations({
+    measure: (job, signal) => measure(running, job, signal),
+    onMeasured: (job, measurement) => take(running, job, measurement),
+    onChanged: () => wake(running),
+    timeoutMs: () => running.desired.config.confirm.timeoutMs,
+    clock: running.clock,
+    log: running.log.child({ component: "confirm" }),
+  });
+  running.teardown.defer("confirmations", () => confirmations.stop());
+  running.parts.confirmations = confirmations;
+}
+
+/** What the loop that plans needs of it. */
+export function confirmingOf(running: Running): Confirming {
+  return {
+    options: () => running.desired.config.confirm,
+    ranges: () => running.confirmed,
+    standing: (modelSha256, node) =>
+      running.parts.confirmations?.standing(modelSha256, node) ?? { kind: "open" },
+    want: (pipeline, partitions) => {
+      const model = running.desired.models.find(({ sha256 }) => sha256 === pipeline.model.sha256);
+      const jobs = model === undefined ? [] : jobsOf(model, partitions);
+      running.parts.confirmations?.want(pipeline.name, jobs);
+    },
+  };
+}
+
+/** One job for each node. */
+function jobsOf(model: ModelFile, partitions: readonly PlannedPartition[]): ConfirmJob[] {
+  const nodes = new Set(partitions.map(({ node }) => node));
+  return [...nodes].map((node) => ({
+    model,
+    node,
+    ranges: partitions
+      .filter((partition) => partition.node === node)
+      .slice(0, CONFIRMED_AT_ONCE_MAX)
+      .map(({ firstLayer, lastLayer }) => ({ firstLayer, lastLayer })),
+  }));
+}
+
+/** In the turn of the node's machine, so that nothing else that is measured there disturbs it. */
+async function measure(
+  running: Running,
+  job: ConfirmJob,
+  signal: AbortSignal,
+): Promise<MeasureAnswer> {
+  const state = running.context.node(job.node);
+  if (state?.status !== "online") throw new AppError("COMMAND_FAILED", `${job.node} is offline`);
+  const { timeoutMs } = running.desired.config.confirm;
+  const patience = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs / 2)]);
+  const begun = { isBegun: false };
+  const work = (): Promise<MeasureAnswer> => {
+    begun.isBegun = true;
+    return job.node === running.self.node
+      ? measureHere(running, job, signal)
+      : measureThere(running, job, signal);
+  };
+  try {
+    return await running.turns.run(hostOf(state), work, patience);
+  } catch (cause) {
+    if (begun.isBegun || signal.aborted) throw cause;
+    throw new AppError("COMMAND_FAILED", `the machine of ${job.node} is busy`, { cause });
+  }
+}
+
+function measureHere(
+  running: Running,
+  { model, ranges }: ConfirmJob,
+  signal: AbortSignal,
+): Promise<MeasureAnswer> {
+  const { benchmark, confirm, emulate } = running.desired.config;
+  const { path, name, inputs } = model;
+  return answerMeasure(
+    { path, modelName: name, inputs, ranges, emulatedSlowdown: emulate.slowdown },
+    {
+      ...benchmark,
+      maxCutTensors: model.maxCutTensors ?? benchmark.maxCutTensors,
+      timeoutMs: confirm.timeoutMs,
+    },
+    { log: running.log, clock: running.clock, signal },
+  );
+}
+
+/** The machine of a node: nodes that do not tell have one of their own. */
+function hostOf({ node, hostId }: NodeState): string {
+  return hostId ?? `node ${node}`;
+}
+
+async function measureThere(
+  running: Running,
+  { model, node, ranges }: ConfirmJob,
+  signal: AbortSignal,
+): Promise<MeasureAnswer> {
+  const { benchmark, confirm } = running.desired.config;
+  const { timeoutMs } = confirm;
+  const { name, sha256, inputs } = model;
+  const maxCutTensors = model.maxCutTensors ?? benchmark.maxCutTensors;
+  const bootId = running.context.node(node)?.bootId;
+  try {
+    const data = await running.parts.telemetry?.command(
+      node,
+      "measure",
+      { model: { name, sha256 }, inputs, maxCutTensors, ranges, timeoutMs },
+      { timeoutMs: timeoutMs + ANSWER_ALLOWANCE_MS, signal },
+    );
+    return checked({ node, ranges }, data);
+  } catch (error) {
+    if (running.context.node(node)?.bootId === bootId) throw error;
+    return { kind: "failed", reason: `${node} was restarted while it measured` };
+  }
+}
+
+/** The answer, if it is one to what was asked. */
+function checked({ node, ranges }: Omit<ConfirmJob, "model">, data: unknown): MeasureAnswer {
+  const answer = parseValue(data, measureAnswerSchema);
+  const nonsense = (why: string): MeasureAnswer => {
+    return { kind: "failed", reason: `the answer of ${node} makes no sense: ${why}` };
+  };
+  if (!answer.ok) return nonsense(answer.message);
+  if (answer.value.kind === "busy" || answer.value.kind === "failed") return answer.value;
+  const measured = answer.value.ranges;
+  const isComplete =
+    measured.length === ranges.length &&
+    ranges.every(
+      ({ firstLayer, lastLayer }, index) =>
+        measured[index]?.firstLayer === firstLayer && measured[index].lastLayer === lastLayer,
+    );
+  return isComplete ? answer.value : nonsense("other layers were measured than asked for");
+}
+
+/** Keeps what was measured; a disk that fails costs only the memory of it. */
+async function take(
+  running: Running,
+  { model, node }: ConfirmJob,
+  measurement: RangeMeasurement,
+): Promise<void> {
+  const state = running.context.node(node);
+  const profile = state && running.context.profileFor(model.sha256, state);
+  if (state === undefined || profile === undefined) return;
+  const { externalSha256, environment } = measurement;
+  const confirmed = measurement.ranges.map(
+    (range): ConfirmedRange => ({
+      ...range,
+      modelSha256: model.sha256,
+      ...(externalSha256 === undefined ? {} : { externalSha256 }),
+      node,
+      hardwareClass: profile.node.hardwareClass,
+      // By our own clock: that of the node may be wrong by years.
+      measuredAt: running.clock.nowMs(),
+      environment,
+      profile: { wholeMs: profile.wholeMs, fullAt: fullAtOf(profile) },
+    }),
+  );
+  const { rangesMax } = running.desired.config.confirm;
+  running.confirmed = withNewer(running.confirmed, confirmed, rangesMax);
+  const all = running.confirmed;
+  await keep(
+    running,
+    running.store.update((before) => withConfirmedRanges(before, all)),
+  );
+}
