@@ -14,6 +14,7 @@ import { openSession, type Session } from "./child-session.js";
 import { fromHalf, infoOf, type Tensors } from "./child-tensors.js";
 import { tinyModel } from "./child-tiny.js";
 import { type ComparedTensor, compareTensors, worstOf } from "./compare.js";
+import { type Sample, undisturbed } from "./disturbance.js";
 import { isStable } from "./stability.js";
 import type {
   ChildConfig,
@@ -25,6 +26,8 @@ import type {
   ProfileRequest,
   Repeat,
 } from "./messages.js";
+
+const MICROSECONDS_PER_MS = 1_000;
 
 interface Context {
   model: OnnxModel;
@@ -153,14 +156,18 @@ async function timeRuns(repeat: Repeat, run: () => Promise<Tensors>): Promise<Ti
     first ??= outputs;
     if (performance.now() - startedAtMs > repeat.budgetMs) break;
   }
-  const samplesMs: number[] = [];
+  const samples: Sample[] = [];
   for (;;) {
     const beforeMs = performance.now();
+    const cpuBefore = process.cpuUsage();
     const last = await run();
-    samplesMs.push(performance.now() - beforeMs);
+    const { user, system } = process.cpuUsage(cpuBefore);
+    const wallMs = performance.now() - beforeMs;
+    samples.push({ wallMs, cpuMs: (user + system) / MICROSECONDS_PER_MS });
     first ??= last;
+    const { samplesMs, isSettled } = undisturbed(samples, repeat.repeats);
     const isOverBudget = performance.now() - startedAtMs > repeat.budgetMs;
-    const stop = isOverBudget ? "limit" : stopAfter(samplesMs, repeat);
+    const stop = isOverBudget ? "limit" : isSettled ? stopAfter(samplesMs, repeat) : undefined;
     if (stop !== undefined) return { samplesMs, stable: stop === "known", first, last };
   }
 }

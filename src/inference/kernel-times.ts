@@ -17,7 +17,7 @@ const profileSchema = z.array(
 export interface KernelTimes {
   /** Milliseconds of each kernel. */
   kernelMs: ReadonlyMap<string, number>;
-  /** Share of the profiled runs that was spent in those kernels; the rest went between them. */
+  /** Share of a run that was spent in those kernels, in the least disturbed run; the rest went between them. */
   covered: number;
 }
 
@@ -31,11 +31,15 @@ export function readKernelTimes(text: string, names: ReadonlySet<string>): Kerne
   const parsed = parseJson(text, profileSchema);
   if (!parsed.ok) return undefined;
   const durations = new Map<string, number[]>();
-  let runsMs = 0;
+  let covered = 0;
   let kernelsMs = 0;
   for (const { cat, name: event, dur } of parsed.value) {
     const durationMs = (dur ?? 0) / MICROSECONDS_PER_MS;
-    if (event === RUN_EVENT) runsMs += durationMs;
+    // It is written when the run is over, behind the kernels.
+    if (event === RUN_EVENT) {
+      if (durationMs > 0) covered = Math.max(covered, kernelsMs / durationMs);
+      kernelsMs = 0;
+    }
     if (cat !== "Node" || !event.endsWith(KERNEL_SUFFIX)) continue;
     const name = event.slice(0, -KERNEL_SUFFIX.length);
     if (!names.has(name)) continue;
@@ -47,7 +51,7 @@ export function readKernelTimes(text: string, names: ReadonlySet<string>): Kerne
   if ([...names].some((name) => !durations.has(name))) return undefined;
   return {
     kernelMs: new Map([...durations].map(([name, inOrderMs]) => [name, fastestMs(inOrderMs)])),
-    covered: runsMs > 0 ? kernelsMs / runsMs : 0,
+    covered,
   };
 }
 

@@ -94,13 +94,11 @@ describe("readKernelTimes", () => {
   const names = new Set(["a", "b"]);
 
   it("takes the fastest run of each kernel but the cold one, without those of loop bodies", () => {
+    const run = (dur: number) => ({ cat: "Session", name: "model_run", dur });
     const text = JSON.stringify([
-      { cat: "Session", name: "model_run", dur: 2_000 },
-      { cat: "Session", name: "model_run", dur: 3_000 },
-      { cat: "Session", name: "model_run", dur: 2_442 },
-      ...[kernel("a", 100), kernel("b", 1), kernel("inner", 3)],
-      ...[kernel("a", 2_000), kernel("b", 50)],
-      ...[kernel("a", 1_500), kernel("b", 70)],
+      ...[kernel("a", 100), kernel("b", 1), kernel("inner", 3), run(2_000)],
+      ...[kernel("a", 2_000), kernel("b", 50), run(4_100)],
+      ...[kernel("a", 1_500), kernel("b", 70), run(9_999)],
     ]);
     const { kernelMs, covered } = readKernelTimes(text, names)!;
     expect([...kernelMs]).toEqual([
