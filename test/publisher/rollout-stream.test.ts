@@ -95,6 +95,59 @@ describe("a rollout over real sockets", () => {
     expect(await stranger.frame(1)).toMatchObject({ type: "update", plan: { revision: 2 } });
   });
 
+  it("tells nodes of the old plan alone, and waits for none of their answers", async () => {
+    const { roll, runtime } = await start();
+    const [camera, server] = [await runtime("cam-1"), await runtime("gpu-1")];
+    const outcome = roll(planOn(["cam-1"], 2));
+    await ready(camera, 1);
+    await active(camera, 2);
+    expect(await outcome).toEqual({ kind: "active" });
+    expect(await camera.frame(3)).toMatchObject({ type: "retire", revision: 2 });
+    // It was told of the outcome alone, and says nothing to it.
+    expect(await server.frame(1)).toMatchObject({ type: "update", plan: { revision: 2 } });
+    expect(await roll(planOn(["other-1"], 3))).toEqual({ kind: "active" });
+  });
+
+  it("brings a runtime that joins later the plan in force, and asks it from then on", async () => {
+    const { roll, runtime } = await start();
+    expect(await roll(planOn(["cam-1"], 2))).toEqual({ kind: "active" });
+    const late = await runtime("cam-1");
+    expect(late.frames).toMatchObject([{ type: "snapshot", plans: [{ revision: 2 }] }]);
+    const outcome = roll(planOn(["cam-1"], 3));
+    await ready(late, 1);
+    await active(late, 2);
+    expect(await outcome).toEqual({ kind: "active" });
+  });
+
+  it("asks a runtime that joins while others prepare", async () => {
+    const { publisher, roll, runtime } = await start();
+    const camera = await runtime("cam-1");
+    const outcome = roll(planOn(["cam-1", "gpu-1"], 2));
+    await camera.frame(1);
+    const late = await runtime("gpu-1");
+    await ready(camera, 1);
+    await until(() => publisher.rollouts()[0]?.waitingFor.join() === "gpu-1");
+    await ready(late, 1);
+    await active(camera, 2);
+    await active(late, 2);
+    expect(await outcome).toEqual({ kind: "active" });
+  });
+
+  it("waits for no observer, also of those that stopped reading", async () => {
+    const { publisher, roll, runtime } = await start();
+    const silent = await StreamClient.subscribed(publisher.updatesUrl);
+    await silent.frame(0);
+    silent.socket.pause();
+    const camera = await runtime("cam-1");
+    const outcome = roll(planOn(["cam-1", "gpu-1"], 2));
+    await ready(camera, 1);
+    expect(publisher.rollouts().flatMap(({ waitingFor }) => waitingFor)).not.toContain("gpu-1");
+    await active(camera, 2);
+    expect(await outcome).toEqual({ kind: "active" });
+    expect(silent.frames).toHaveLength(1);
+    silent.socket.resume();
+  });
+
   it("aborts when one rejects: the ready ones forget it, nobody switches", async () => {
     const { publisher, roll, runtime } = await start();
     const [camera, server] = [await runtime("cam-1"), await runtime("gpu-1")];
