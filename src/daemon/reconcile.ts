@@ -2,6 +2,7 @@ import { errorMessage } from "../core/index.js";
 import { withPipeline } from "../store/index.js";
 import { judge } from "./judge.js";
 import type { JudgeDeps } from "./judge-deps.js";
+import { Pace } from "./pace.js";
 import { newTrack, type Track } from "./track.js";
 import { type Pipeline, situationOf } from "./problem.js";
 
@@ -80,15 +81,19 @@ export function startReconciler(options: ReconcileOptions, deps: ReconcileDeps):
   };
 
   const loop = async (): Promise<void> => {
+    const pace = new Pace(deps.clock.monotonicMs());
     while (!stop.signal.aborted) {
       wake = new AbortController();
-      passStartedMs = deps.clock.monotonicMs();
+      const startedMs = deps.clock.monotonicMs();
+      passStartedMs = startedMs;
       try {
         await pass();
       } catch (error) {
         deps.log.error({ err: error }, "reconcile pass failed, will retry");
       }
       passStartedMs = undefined;
+      const pauseMs = pace.afterPass(startedMs, deps.clock.monotonicMs());
+      if (pauseMs > 0) await deps.clock.sleep(pauseMs, stop.signal);
       await deps.clock.sleep(options.resyncMs, wake.signal);
     }
   };

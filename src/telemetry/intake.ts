@@ -157,7 +157,7 @@ export class Intake {
   /** At a bounded rate for each source of each link, so that a flood of one does not drown another. */
   #offer(message: Message, event: LinkEvent): void {
     const { from, to, report } = event;
-    const seen = this.#reports.observe(`${from}/${to}`, report, this.#deps.clock.monotonicMs());
+    const seen = this.#reports.observe(event, report, this.#deps.clock.monotonicMs());
     if (seen === "duplicate") this.#reject("duplicate", message, "the same report came before");
     if (seen === "too-many") this.#reject("too-many", message, "too many sources for one link");
     if (seen !== "new") return;

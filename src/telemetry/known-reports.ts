@@ -2,8 +2,11 @@ import type { LinkReport } from "../protocol/index.js";
 
 /** Reports of one link that are remembered, to know them again. */
 const REMEMBERED_MAX = 64;
-/** Names of sources of one link at a time. One that is silent for long makes room. */
-const SOURCES_MAX = 8;
+/**
+ * Sources of one link at a time beside its runtime and the probes of its two ends. One that is silent
+ * for long makes room. Few, since who invents many names must not outvote those that were there before.
+ */
+const FOREIGN_MAX = 3;
 const SILENT_MS = 60_000;
 
 interface Known {
@@ -24,9 +27,20 @@ export class KnownReports {
   }
 
   /** Whether this report is a new one; `nowMs` is monotonic. */
-  observe(link: string, report: LinkReport, nowMs: number): "new" | "duplicate" | "too-many" {
+  observe(
+    path: { from: string; to: string },
+    report: LinkReport,
+    nowMs: number,
+  ): "new" | "duplicate" | "too-many" {
+    const link = `${path.from}/${path.to}`;
     const known = this.#links.get(link) ?? { sources: new Map<string, number>(), recent: [] };
-    const verdict = this.#judge(known, report, nowMs);
+    const own = ["runtime", `probe-${path.from}`, `probe-${path.to}`];
+    const isOwn = own.includes(report.source ?? "");
+    const verdict = isDuplicate(known, report)
+      ? "duplicate"
+      : isOwn || admit(known, report.source ?? "", nowMs)
+        ? "new"
+        : "too-many";
     if (verdict !== "new") return verdict;
     // The last one in is the one that was heard last.
     this.#links.delete(link);
@@ -35,22 +49,25 @@ export class KnownReports {
     if (this.#links.size > this.#linksMax && oldest !== undefined) this.#links.delete(oldest);
     return "new";
   }
+}
 
-  #judge(known: Known, report: LinkReport, nowMs: number): "new" | "duplicate" | "too-many" {
-    const { at, source = "" } = report;
-    if (at !== undefined) {
-      const text = JSON.stringify(report);
-      if (known.recent.includes(text)) return "duplicate";
-      known.recent.push(text);
-      if (known.recent.length > REMEMBERED_MAX) known.recent.shift();
+/** Without `at` nobody can tell whether it is one. */
+function isDuplicate({ recent }: Known, report: LinkReport): boolean {
+  if (report.at === undefined) return false;
+  const text = JSON.stringify(report);
+  if (recent.includes(text)) return true;
+  recent.push(text);
+  if (recent.length > REMEMBERED_MAX) recent.shift();
+  return false;
+}
+
+function admit({ sources }: Known, source: string, nowMs: number): boolean {
+  if (!sources.has(source) && sources.size >= FOREIGN_MAX) {
+    for (const [name, heardMs] of sources) {
+      if (nowMs - heardMs > SILENT_MS) sources.delete(name);
     }
-    if (!known.sources.has(source) && known.sources.size >= SOURCES_MAX) {
-      for (const [name, heardMs] of known.sources) {
-        if (nowMs - heardMs > SILENT_MS) known.sources.delete(name);
-      }
-      if (known.sources.size >= SOURCES_MAX) return "too-many";
-    }
-    known.sources.set(source, nowMs);
-    return "new";
+    if (sources.size >= FOREIGN_MAX) return false;
   }
+  sources.set(source, nowMs);
+  return true;
 }

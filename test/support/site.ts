@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { type DaemonConfig, loadDaemonConfig } from "../../src/config/index.js";
-import { silentLogger, systemClock } from "../../src/core/index.js";
+import { type Clock, silentLogger, systemClock } from "../../src/core/index.js";
 import { type Daemon, startDaemon } from "../../src/daemon/index.js";
 import type { Decision, PlanDocument, Profile, Tier } from "../../src/protocol/index.js";
 import { buildModel, floats, node, value } from "./onnx-builder.js";
@@ -70,10 +70,10 @@ export async function loadConfig(configPath: string): Promise<DaemonConfig> {
   return loaded.config;
 }
 
-export async function runDaemon(configPath: string): Promise<Daemon> {
+export async function runDaemon(configPath: string, clock: Clock = systemClock): Promise<Daemon> {
   return startDaemon(await loadConfig(configPath), {
     log: silentLogger,
-    clock: systemClock,
+    clock,
     random: Math.random,
     newId: randomUUID,
     versions: { scissiond: "test", node: "test", onnxruntime: "test" },
