@@ -7,6 +7,8 @@ import { openJsonFiles } from "../store/index.js";
 import {
   type CommandHandler,
   connectTelemetry,
+  createBurstGate,
+  PassiveLinks,
   startLinkProber,
   startProbeServer,
   type Telemetry,
@@ -56,14 +58,17 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
       { log, clock },
     );
     const { probeServer: serverOptions } = options;
+    const gate = createBurstGate();
+    const passive = new PassiveLinks(clock);
     const server = serverOptions.enabled
-      ? await startProbeServer(serverOptions, { log, clock })
+      ? await startProbeServer(serverOptions, { log, clock, gate })
       : undefined;
     teardown.defer("probe server", () => server?.stop());
     const telemetry = await joinTelemetry(options, {
       ...deps,
       cache,
       teardown,
+      passive,
       profiles: await openJsonFiles({ ...KEPT, directory: join(stateDirectory, "profiles") }),
       checkpoints: await openJsonFiles({ ...KEPT, directory: join(stateDirectory, "checkpoints") }),
     });
@@ -71,6 +76,8 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
       { self: options.node.name, peers: options.links, probe: options.probe },
       {
         ...deps,
+        gate,
+        passive,
         publishLink: (from, to, report) => telemetry.publishLink(from, to, report),
       },
     );
@@ -91,7 +98,10 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
 async function joinTelemetry(
   options: AgentOptions,
   deps: AgentDeps &
-    Pick<BenchmarkDutyDeps, "cache" | "profiles" | "checkpoints"> & { teardown: Teardown },
+    Pick<BenchmarkDutyDeps, "cache" | "profiles" | "checkpoints"> & {
+      teardown: Teardown;
+      passive: PassiveLinks;
+    },
 ): Promise<Telemetry> {
   const { cache, teardown } = deps;
   const bootId = deps.newId();
@@ -139,7 +149,7 @@ async function joinTelemetry(
       log: deps.log.child({ component: "telemetry" }),
       clock: deps.clock,
       random: deps.random,
-      handlers: { commands },
+      handlers: { commands, onLink: (event) => deps.passive.hear(event) },
     },
   );
   teardown.defer("telemetry", () => telemetry.stop());

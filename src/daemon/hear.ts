@@ -1,5 +1,7 @@
 import {
   connectTelemetry,
+  createBurstGate,
+  PassiveLinks,
   startBroker,
   startLinkProber,
   startProbeServer,
@@ -26,6 +28,7 @@ export async function startHearing(running: Running): Promise<Telemetry> {
     mqtt = { ...mqtt, url: broker.url };
   }
   const presence = watchPresence(running);
+  const passive = new PassiveLinks(clock);
   const telemetry = await connectTelemetry(
     mqtt,
     { site: config.site, state: running.self },
@@ -38,7 +41,10 @@ export async function startHearing(running: Running): Promise<Telemetry> {
           if (state.node !== running.self.node) presence.hear(state);
         },
         hasHeardOf: (node) => running.context.node(node) !== undefined,
-        onLink: (event) => takeLink(running, event),
+        onLink: (event) => {
+          passive.hear(event);
+          takeLink(running, event);
+        },
         onProfile: (profile) => {
           if (profile.node.name === running.self.node) return;
           if (profile.equality.ok) void takeProfile(running, profile);
@@ -57,7 +63,7 @@ export async function startHearing(running: Running): Promise<Telemetry> {
   for (const pipeline of running.store.state.pipelines) {
     telemetry.publishPlan(pipeline.name, pipeline.plan);
   }
-  await startProbing(running, telemetry);
+  await startProbing(running, telemetry, passive);
   return telemetry;
 }
 
@@ -79,12 +85,17 @@ function watchPresence(running: Running): Presence {
   );
 }
 
-async function startProbing(running: Running, telemetry: Telemetry): Promise<void> {
+async function startProbing(
+  running: Running,
+  telemetry: Telemetry,
+  passive: PassiveLinks,
+): Promise<void> {
+  const gate = createBurstGate();
   const { teardown, clock, random } = running;
   const { config } = running.desired;
   const log = running.log.child({ component: "probe" });
   if (config.probeServer.enabled) {
-    const server = await startProbeServer(config.probeServer, { log, clock });
+    const server = await startProbeServer(config.probeServer, { log, clock, gate });
     teardown.defer("probe server", () => server.stop());
   }
   const prober = startLinkProber(
@@ -93,6 +104,8 @@ async function startProbing(running: Running, telemetry: Telemetry): Promise<voi
       log,
       clock,
       random,
+      gate,
+      passive,
       publishLink: (from, to, report) => telemetry.publishLink(from, to, report),
     },
   );

@@ -1,8 +1,10 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { AppError, type Clock, errorMessage } from "../core/index.js";
+import { AppError, type Clock, errorMessage, type Random, seededRandom } from "../core/index.js";
+import { startDatagramRelay } from "./datagram-relay.js";
 import { type LinkShape, Shaper } from "./shaper.js";
 
 const CONNECTIONS_MAX = 64;
+const LOSS_SEED = 1;
 
 export interface LinkEmulatorOptions {
   /** 0 or absent: a free one. Always on loopback. */
@@ -11,9 +13,11 @@ export interface LinkEmulatorOptions {
   rttMs: number;
   /** In each direction. */
   bandwidthMbps: number;
+  /** Share of UDP datagrams that get lost, in each direction; 100: UDP is blocked. Default 0. */
+  lossPercent?: number;
 }
 
-/** A TCP proxy that behaves like a link of a known rate and delay. */
+/** A proxy of TCP, and of UDP on the same port, that behaves like a link of a known rate and delay. */
 export interface LinkEmulator {
   readonly port: number;
   /** Holds for whatever is sent from now on. */
@@ -30,7 +34,7 @@ export interface LinkEmulator {
  */
 export async function startLinkEmulator(
   options: LinkEmulatorOptions,
-  deps: { clock: Clock },
+  deps: { clock: Clock; random?: Random },
 ): Promise<LinkEmulator> {
   const { target, listenPort = 0 } = options;
   const up = new Shaper(oneWay(options), deps.clock);
@@ -59,6 +63,10 @@ export async function startLinkEmulator(
   });
   server.maxConnections = CONNECTIONS_MAX;
   const port = await listen(server, listenPort);
+  const datagrams = await startDatagramRelay(
+    { port, target, lossPercent: options.lossPercent ?? 0, isDropped: () => dropped },
+    { up, down, random: deps.random ?? seededRandom(LOSS_SEED) },
+  );
   const cut = (): void => {
     for (const socket of sockets) socket.destroy();
   };
@@ -80,6 +88,7 @@ export async function startLinkEmulator(
       cut();
       up.stop();
       down.stop();
+      await datagrams.stop();
       await closed;
     },
   };

@@ -18,7 +18,12 @@ export interface DemoPorts {
 
 const HOST = "127.0.0.1";
 /** A demo is watched live, so everything is quicker here than the defaults. */
-const PROBE = { intervalSeconds: 1, deadAfterFailures: 2 };
+const PROBE = {
+  intervalSeconds: 1,
+  deadAfterFailures: 2,
+  lossDatagrams: 10,
+  dataBudget: { megabytesPerHour: null, megabytesPerMonth: null, allMegabytesPerHour: null },
+};
 const THRESHOLDS = { smoothingHalfLifeSeconds: 1, holdSeconds: 1, cooldownSeconds: 1 };
 const BENCHMARK = { warmups: 1, repeats: 5, cpuSharePercent: 100 };
 

@@ -13,7 +13,10 @@ export {
   probeOptionsSchema,
   probeServerOptionsSchema,
 } from "./options.js";
-export { type ProbeDeps, type ProbeResult, probeLink } from "./probe.js";
+export { type BurstGate, createBurstGate } from "./burst-gate.js";
+export { PassiveLinks } from "./passive-links.js";
+export { type ProbeResult, probeLink } from "./probe.js";
+export type { ProbeDeps } from "./probe-session.js";
 export { type ProbeServer, startProbeServer } from "./probe-server.js";
 export {
   type LinkProber,

@@ -220,6 +220,60 @@ export const probeOptionsSchema = z.strictObject({
     .max(1_000)
     .default(7)
     .describe("Round trips per probe; the median is reported."),
+  lossDatagrams: z
+    .number()
+    .int()
+    .min(0)
+    .max(1_000)
+    .default(50)
+    .describe(
+      "UDP datagrams of 64 bytes by which loss is measured, whenever bandwidth is; 0: never. Loss is left out where no UDP passes.",
+    ),
+  dataBudget: z
+    .strictObject({
+      megabytesPerHour: z
+        .number()
+        .positive()
+        .max(1_000_000)
+        .nullable()
+        .default(16)
+        .describe("Most data that measuring one link costs in any hour; null: without limit."),
+      megabytesPerMonth: z
+        .number()
+        .positive()
+        .max(1_000_000_000)
+        .nullable()
+        .default(1_000)
+        .describe(
+          "The same in the long run, for metered links. Where nothing is metered, null gives newer bandwidths.",
+        ),
+      allMegabytesPerHour: z
+        .number()
+        .positive()
+        .max(1_000_000)
+        .nullable()
+        .default(128)
+        .describe("Most data that measuring all links of this node costs in any hour."),
+    })
+    .prefault({})
+    .describe(
+      "What bursts and datagrams may cost. When it is used up only round trips are measured, which take some 1.5 kB each time.",
+    ),
+  busyRetries: z
+    .number()
+    .int()
+    .min(0)
+    .max(100)
+    .default(8)
+    .describe("How often a probe tries again while another one is under way at either end."),
+  passiveFreshSeconds: z
+    .number()
+    .min(0)
+    .max(86_400)
+    .default(30)
+    .describe(
+      "No bursts are sent over a link whose rate a runtime's own transfers have told within this time.",
+    ),
   burstBytesMin: z
     .number()
     .int()

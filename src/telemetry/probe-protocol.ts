@@ -2,19 +2,23 @@
  * The probe protocol, over TCP. The client asks, one request at a time; the server answers each.
  * Request, 12 bytes: magic, kind, three zero bytes, length. Reply, 20 bytes: magic, kind, status, two zero
  * bytes, counted bytes, their microseconds, microseconds of the whole burst. All numbers big-endian.
- * `upload` is followed by `length` bytes to the server, a reply to `download` by `length` bytes to the client.
+ * `upload` is followed by `length` bytes to the server, a reply to `download` by `length` bytes to the client;
+ * both only once the reply says `ok`: to `upload` that is one reply before the burst and one after it.
+ * A reply to `open-datagrams` is followed by the token that UDP datagrams must carry; the one to
+ * `count-datagrams` has as its counted bytes how many of them have arrived.
  */
 const MAGIC = 0x73_50_72_31;
 export const REQUEST_BYTES = 12;
 export const REPLY_BYTES = 20;
 
-const KINDS = ["echo", "upload", "download"] as const;
+const KINDS = ["echo", "upload", "download", "open-datagrams", "count-datagrams"] as const;
 export type ProbeKind = (typeof KINDS)[number];
-const STATUSES = ["ok", "refused"] as const;
+/** `busy`: another burst is under way here; an echo is answered all the same, but takes longer. */
+const STATUSES = ["ok", "refused", "busy"] as const;
 
 export interface ProbeRequest {
   kind: ProbeKind;
-  /** Bytes of the burst; 0 for an echo. */
+  /** Bytes of the burst; 0 for what is none. */
   burstBytes: number;
 }
 
@@ -47,7 +51,8 @@ export function decodeRequest(bytes: Uint8Array): ProbeRequest | undefined {
   const padded = view.getUint8(5) === 0 && view.getUint16(6) === 0;
   const burstBytes = view.getUint32(8);
   if (view.getUint32(0) !== MAGIC || kind === undefined || !padded) return undefined;
-  return (kind === "echo") === (burstBytes === 0) ? { kind, burstBytes } : undefined;
+  const isBurst = kind === "upload" || kind === "download";
+  return isBurst === burstBytes > 0 ? { kind, burstBytes } : undefined;
 }
 
 export function encodeReply(reply: ProbeReply): Uint8Array {

@@ -1,6 +1,8 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { AppError, type Clock, errorMessage, type Logger, seededRandom } from "../core/index.js";
 import { ByteStream, burstPattern, writeBurst } from "./byte-stream.js";
+import { type BurstGate, createBurstGate } from "./burst-gate.js";
+import { type DatagramEcho, type DatagramSession, startDatagramEcho } from "./datagrams.js";
 import type { ProbeServerOptions } from "./options.js";
 import {
   createBurstMeter,
@@ -16,6 +18,7 @@ import { type Bucket, takeTokens } from "./rate.js";
 const REQUESTS_MAX = 1_100;
 const PATTERN_SEED = 1;
 const SECONDS_PER_MINUTE = 60;
+const BURST_MS_MAX = 10_000;
 
 export interface ProbeServer {
   readonly port: number;
@@ -24,6 +27,8 @@ export interface ProbeServer {
 
 interface Service {
   options: ProbeServerOptions;
+  gate: BurstGate;
+  datagrams: DatagramEcho | undefined;
   clock: Clock;
   pattern: Uint8Array;
   /** Takes from the budget of bytes that all connections share. */
@@ -36,7 +41,7 @@ interface Service {
  */
 export async function startProbeServer(
   options: ProbeServerOptions,
-  deps: { log: Logger; clock: Clock },
+  deps: { log: Logger; clock: Clock; gate?: BurstGate },
 ): Promise<ProbeServer> {
   const log = deps.log.child({ component: "probe-server" });
   const rate = {
@@ -46,6 +51,8 @@ export async function startProbeServer(
   let budget: Bucket | undefined;
   const service: Service = {
     options,
+    gate: deps.gate ?? createBurstGate(),
+    datagrams: undefined,
     clock: deps.clock,
     pattern: burstPattern(seededRandom(PATTERN_SEED)),
     spend: (bytes) => {
@@ -71,6 +78,8 @@ export async function startProbeServer(
   });
   server.maxConnections = options.maxConnections;
   const port = await listen(server, options);
+  const datagrams = await startDatagramEcho({ host: options.host, port }, { log });
+  service.datagrams = datagrams;
   log.info({ host: options.host, port }, "probe server listens");
   return {
     port,
@@ -78,46 +87,100 @@ export async function startProbeServer(
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const socket of sockets) socket.destroy();
       await closed;
+      await datagrams?.stop();
     },
   };
 }
 
 async function serve(socket: Socket, service: Service): Promise<void> {
   const stream = new ByteStream(socket);
+  const visit: Visit = {
+    stream,
+    address: socket.remoteAddress ?? "",
+    datagrams: undefined,
+    endBurst: () => undefined,
+  };
+  socket.on("close", () => {
+    visit.datagrams?.end();
+    visit.endBurst();
+  });
   for (let served = 0; served < REQUESTS_MAX; served += 1) {
     const request = decodeRequest(await stream.read(REQUEST_BYTES));
+    visit.endBurst();
     if (request === undefined) throw new AppError("STREAM_PROTOCOL", "not a probe request");
     const { burstBytes } = request;
     if (burstBytes > service.options.maxBurstBytes || !service.spend(burstBytes)) {
       await stream.write(encodeReply(replyTo(request, { status: "refused" })));
       break;
     }
-    await answer(stream, request, service);
+    await answer(visit, request, service);
   }
   socket.end();
 }
 
-async function answer(
-  stream: ByteStream,
+/** One connection of a peer. */
+interface Visit {
+  stream: ByteStream;
+  address: string;
+  datagrams: DatagramSession | undefined;
+  /** Lets the next burst in. */
+  endBurst: () => void;
+}
+
+async function answer(visit: Visit, request: ProbeRequest, service: Service): Promise<void> {
+  const { stream } = visit;
+  const { gate } = service;
+  switch (request.kind) {
+    case "echo":
+      await stream.write(encodeReply(replyTo(request, { status: gate.isBusy ? "busy" : "ok" })));
+      return;
+    case "upload":
+    case "download": {
+      const leave = gate.enter();
+      await stream.write(encodeReply(replyTo(request, { status: leave ? "ok" : "busy" })));
+      if (leave === undefined) return;
+      const expiry = new AbortController();
+      // Who stalls in the middle of a burst must not keep everybody else out.
+      void service.clock.sleep(BURST_MS_MAX, expiry.signal).then(leave);
+      visit.endBurst = () => {
+        expiry.abort();
+        leave();
+      };
+      await serveBurst(visit, request, service);
+      return;
+    }
+    case "open-datagrams":
+      visit.datagrams ??= service.datagrams?.open(visit.address);
+      if (visit.datagrams === undefined) {
+        await stream.write(encodeReply(replyTo(request, { status: "busy" })));
+        return;
+      }
+      await stream.write(encodeReply(replyTo(request, {})));
+      await stream.write(visit.datagrams.token);
+      return;
+    case "count-datagrams": {
+      const countedBytes = visit.datagrams?.received() ?? 0;
+      await stream.write(encodeReply(replyTo(request, { countedBytes })));
+    }
+  }
+}
+
+async function serveBurst(
+  visit: Visit,
   request: ProbeRequest,
   { clock, pattern }: Service,
 ): Promise<void> {
-  switch (request.kind) {
-    case "echo":
-      await stream.write(encodeReply(replyTo(request, {})));
-      return;
-    case "upload": {
-      const meter = createBurstMeter(request.burstBytes);
-      await stream.consume(request.burstBytes, (chunk) =>
-        meter.take(chunk.length, clock.monotonicMs()),
-      );
-      await stream.write(encodeReply(replyTo(request, meter.timing())));
-      return;
-    }
-    case "download":
-      await stream.write(encodeReply(replyTo(request, {})));
-      await writeBurst(stream, request.burstBytes, pattern);
+  const { stream } = visit;
+  const { burstBytes } = request;
+  if (request.kind === "download") {
+    // When it is written it is still on its way: only the peer's next request says that it has arrived.
+    await writeBurst(stream, burstBytes, pattern);
+    return;
   }
+  const meter = createBurstMeter(burstBytes);
+  await stream.consume(burstBytes, (chunk) => meter.take(chunk.length, clock.monotonicMs()));
+  visit.endBurst();
+  await stream.write(encodeReply(replyTo(request, meter.timing())));
 }
 
 function replyTo(request: ProbeRequest, fields: Partial<ProbeReply>): ProbeReply {

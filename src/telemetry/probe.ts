@@ -1,26 +1,15 @@
 import { connect, type Socket } from "node:net";
-import { median } from "simple-statistics";
-import { AppError, type Clock, errorMessage, type Random } from "../core/index.js";
+import { mean, median } from "simple-statistics";
+import { AppError, errorMessage } from "../core/index.js";
 import type { LinkReport } from "../protocol/index.js";
-import { ByteStream, burstPattern, writeBurst } from "./byte-stream.js";
+import { createBurstGate } from "./burst-gate.js";
+import { ByteStream, burstPattern } from "./byte-stream.js";
+import { DATAGRAM_WIRE_BYTES, echoDatagrams, lossOf, TOKEN_BYTES } from "./datagrams.js";
 import type { ProbeOptions } from "./options.js";
-import {
-  type BurstTiming,
-  bandwidthMbpsOf,
-  createBurstMeter,
-  decodeReply,
-  encodeRequest,
-  nextBurstBytes,
-  type ProbeReply,
-  type ProbeRequest,
-  REPLY_BYTES,
-} from "./probe-protocol.js";
+import { measureBandwidth } from "./probe-bursts.js";
+import { ask, type ProbeDeps, type Session } from "./probe-session.js";
 
-export interface ProbeDeps {
-  clock: Clock;
-  random: Random;
-  signal?: AbortSignal;
-}
+const DATAGRAM_SPACING_MS = 5;
 
 export interface ProbeResult {
   /** From this node to the peer. */
@@ -30,10 +19,11 @@ export interface ProbeResult {
 }
 
 /**
- * Measures the link to a peer's probe server: the median round trip while the connection is idle, then
- * the bandwidth in each direction by bursts that grow until one lasts long enough, timed at the receiver.
- * Loss cannot be seen through TCP and is left out. Rejects (ABORTED, STREAM_PROTOCOL) when the peer
- * cannot be reached, refuses, or takes longer than `timeoutMs`.
+ * Measures the link to a peer's probe server: round trips while the connection is idle (median, and
+ * their jitter), loss by UDP datagrams, then the bandwidth in each direction by bursts that grow until
+ * one lasts long enough, timed at the receiver. Loss is left out where no UDP passes; it and bandwidth
+ * also where `spend` refuses, or another probe keeps either end busy. Rejects (ABORTED,
+ * STREAM_PROTOCOL) when the peer cannot be reached, refuses, or takes longer than `timeoutMs`.
  */
 export async function probeLink(
   peer: { host: string; port: number },
@@ -58,8 +48,18 @@ export async function probeLink(
   if (deps.signal?.aborted === true) abort();
   expire(options.connectTimeoutMs, () => socket.connecting);
   expire(options.timeoutMs, () => true);
+  const session: Session = {
+    stream: new ByteStream(socket),
+    options,
+    clock: deps.clock,
+    random: deps.random,
+    pattern: burstPattern(deps.random),
+    gate: deps.gate ?? createBurstGate(),
+    spend: deps.spend ?? (() => true),
+    signal: deps.signal,
+  };
   try {
-    return await measure(socket, options, deps);
+    return await measure(socket, session);
   } catch (cause) {
     const code = cause instanceof AppError ? cause.code : "ABORTED";
     throw new AppError(code, `probe of ${where}: ${reason ?? errorMessage(cause)}`, { cause });
@@ -70,97 +70,69 @@ export async function probeLink(
   }
 }
 
-async function measure(
-  socket: Socket,
-  options: ProbeOptions,
-  deps: ProbeDeps,
-): Promise<ProbeResult> {
-  const stream = new ByteStream(socket);
-  const rttMs = await measureRtt(stream, options.rttSamples, deps.clock);
-  const pattern = burstPattern(deps.random);
-  const up = await measureBandwidth(options, (burstBytes) =>
-    uploadBurst(stream, burstBytes, { clock: deps.clock, pattern }),
-  );
-  const down = await measureBandwidth(options, (burstBytes) =>
-    downloadBurst(stream, burstBytes, deps.clock),
-  );
-  const at = deps.clock.nowMs();
-  const report = (bandwidthMbps: number | undefined): LinkReport => ({
-    rttMs,
-    ...(bandwidthMbps === undefined ? {} : { bandwidthMbps }),
+async function measure(socket: Socket, session: Session): Promise<ProbeResult> {
+  const roundTrips = await measureRoundTrips(session);
+  const loss = await measureLoss(socket, session, roundTrips.rttMs);
+  const up = await measureBandwidth(session, "upload");
+  const down = await measureBandwidth(session, "download");
+  const at = session.clock.nowMs();
+  const report = (mbps: number | undefined, lossPercent: number | undefined): LinkReport => ({
+    ...roundTrips,
+    ...(mbps === undefined ? {} : { bandwidthMbps: mbps }),
+    ...(lossPercent === undefined ? {} : { lossPercent }),
     at,
   });
-  return { up: report(up), down: report(down) };
+  return { up: report(up, loss?.upPercent), down: report(down, loss?.downPercent) };
 }
 
-async function measureRtt(stream: ByteStream, samples: number, clock: Clock): Promise<number> {
-  const roundTrip = async (): Promise<number> => {
+/** Round trips beside somebody's burst say how long its queue is; they count only where there are no others. */
+async function measureRoundTrips({
+  stream,
+  options,
+  clock,
+  gate,
+}: Session): Promise<{ rttMs: number; jitterMs?: number }> {
+  const idleMs: number[] = [];
+  const busyMs: number[] = [];
+  const roundTrip = async (): Promise<void> => {
     const startMs = clock.monotonicMs();
-    await ask(stream, { kind: "echo", burstBytes: 0 });
-    return clock.monotonicMs() - startMs;
+    const { status } = await ask(stream, "echo");
+    const isBusy = status === "busy" || gate.isBusy;
+    (isBusy ? busyMs : idleMs).push(clock.monotonicMs() - startMs);
   };
   // The first one also pays for the peer's accept and is not counted.
   await roundTrip();
-  const roundTripsMs: number[] = [];
-  for (let index = 0; index < samples; index += 1) roundTripsMs.push(await roundTrip());
-  return median(roundTripsMs);
-}
-
-async function measureBandwidth(
-  options: ProbeOptions,
-  burst: (burstBytes: number) => Promise<BurstTiming>,
-): Promise<number | undefined> {
-  let bandwidthMbps: number | undefined;
-  let burstBytes: number | undefined = options.burstBytesMin;
-  while (burstBytes !== undefined) {
-    const timing = await burst(burstBytes);
-    bandwidthMbps = bandwidthMbpsOf(timing) ?? bandwidthMbps;
-    burstBytes = nextBurstBytes(burstBytes, timing.wholeMs, options);
+  idleMs.length = 0;
+  busyMs.length = 0;
+  const tries = options.rttSamples * 2;
+  for (let index = 0; index < tries && idleMs.length < options.rttSamples; index += 1) {
+    if (index >= options.rttSamples && busyMs.length === index) break;
+    await roundTrip();
   }
-  return bandwidthMbps;
+  const roundTripsMs = idleMs.length > 0 ? idleMs : busyMs;
+  const differences = roundTripsMs
+    .slice(1)
+    .map((ms, index) => Math.abs(ms - (roundTripsMs[index] ?? ms)));
+  return {
+    rttMs: median(roundTripsMs),
+    ...(differences.length === 0 ? {} : { jitterMs: mean(differences) }),
+  };
 }
 
-async function uploadBurst(
-  stream: ByteStream,
-  burstBytes: number,
-  { clock, pattern }: { clock: Clock; pattern: Uint8Array },
-): Promise<BurstTiming> {
-  const startMs = clock.monotonicMs();
-  await stream.write(encodeRequest({ kind: "upload", burstBytes }));
-  const [reply] = await Promise.all([
-    readReply(stream, "upload"),
-    writeBurst(stream, burstBytes, pattern),
-  ]);
-  const elapsedMs = clock.monotonicMs() - startMs;
-  const possible =
-    reply.countedBytes <= burstBytes &&
-    reply.countedMs <= reply.wholeMs &&
-    reply.wholeMs <= elapsedMs + 1;
-  if (!possible) throw new AppError("STREAM_PROTOCOL", "the peer reports an impossible timing");
-  return reply;
-}
-
-async function downloadBurst(
-  stream: ByteStream,
-  burstBytes: number,
-  clock: Clock,
-): Promise<BurstTiming> {
-  await ask(stream, { kind: "download", burstBytes });
-  const meter = createBurstMeter(burstBytes);
-  await stream.consume(burstBytes, (chunk) => meter.take(chunk.length, clock.monotonicMs()));
-  return meter.timing();
-}
-
-async function ask(stream: ByteStream, request: ProbeRequest): Promise<ProbeReply> {
-  await stream.write(encodeRequest(request));
-  return readReply(stream, request.kind);
-}
-
-async function readReply(stream: ByteStream, kind: ProbeRequest["kind"]): Promise<ProbeReply> {
-  const reply = decodeReply(await stream.read(REPLY_BYTES));
-  if (reply?.kind !== kind) throw new AppError("STREAM_PROTOCOL", "the peer is no probe server");
-  if (reply.status === "refused") {
-    throw new AppError("STREAM_PROTOCOL", "the peer refuses: its limits on probes are reached");
-  }
-  return reply;
+async function measureLoss(
+  socket: Socket,
+  { stream, options, clock, signal, spend }: Session,
+  rttMs: number,
+): Promise<{ upPercent: number; downPercent: number } | undefined> {
+  const { lossDatagrams: count } = options;
+  const { remoteAddress: host, remotePort: port } = socket;
+  if (count === 0 || host === undefined || port === undefined) return undefined;
+  if (!spend(2 * count * DATAGRAM_WIRE_BYTES)) return undefined;
+  const { status } = await ask(stream, "open-datagrams");
+  if (status !== "ok") return undefined;
+  const token = await stream.read(TOKEN_BYTES);
+  const sending = { count, spacingMs: DATAGRAM_SPACING_MS, rttMs };
+  const answered = await echoDatagrams({ host, port, token }, sending, { clock, signal });
+  const { countedBytes: received } = await ask(stream, "count-datagrams");
+  return lossOf(count, { received, answered });
 }

@@ -12,7 +12,7 @@ import { Intake, type IntakeHandlers, type Message } from "./intake.js";
 import type { MqttOptions } from "./options.js";
 import { type ProgressHandler, ProgressIntake } from "./progress-intake.js";
 import { type RejectionCause, Rejections } from "./rejections.js";
-import { formatTopic, parseTopic, topicFilter } from "./topics.js";
+import { formatTopic, linkFiltersOf, parseTopic, topicFilter } from "./topics.js";
 
 export interface TelemetrySession {
   site: string;
@@ -244,7 +244,7 @@ class SiteTelemetry implements Telemetry {
   }
 }
 
-/** A node hears only what it has a handler for, its own state, and the answers to what it may ask. */
+/** A node hears only what it has a handler for (an agent only of its own links), its own state, and the answers to what it may ask. */
 function filtersOf(session: TelemetrySession, handlers: TelemetryHandlers): string[] {
   const { site, role = "daemon", state } = session;
   const filters = [
@@ -252,7 +252,10 @@ function filtersOf(session: TelemetrySession, handlers: TelemetryHandlers): stri
       ? formatTopic(site, { kind: "state", node: state.node })
       : topicFilter(site, "state"),
   ];
-  if (handlers.onLink !== undefined) filters.push(topicFilter(site, "link"));
+  if (handlers.onLink !== undefined) {
+    const own = linkFiltersOf(site, state.node);
+    filters.push(...(role === "agent" ? own : [topicFilter(site, "link")]));
+  }
   if (handlers.onProfile !== undefined) filters.push(topicFilter(site, "profile"));
   if (handlers.onProgress !== undefined) filters.push(topicFilter(site, "progress"));
   if (handlers.commands !== undefined && handlers.commands.size > 0) {

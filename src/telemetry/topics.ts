@@ -38,6 +38,11 @@ function formatTail(topic: Topic): string {
   }
 }
 
+/** The filters of links that begin or end at a node. */
+export function linkFiltersOf(site: string, node: string): string[] {
+  return [`${topicRoot(site)}/links/${node}/+`, `${topicRoot(site)}/links/+/${node}`];
+}
+
 /** The filter that matches every topic of a kind; commands only those of one node. */
 export function topicFilter(
   site: string,

@@ -1,0 +1,53 @@
+import type { Clock, Logger } from "../core/index.js";
+import { DataBudget } from "./data-budget.js";
+import type { ProbeOptions } from "./options.js";
+
+/** What the probes of one node may cost, by peer and in all. */
+export class Spending {
+  readonly #options: ProbeOptions["dataBudget"];
+  readonly #deps: { log: Logger; clock: Clock };
+  readonly #all: DataBudget;
+  readonly #peers = new Map<string, { budget: DataBudget; nextAtMs: number; isTold: boolean }>();
+
+  constructor(options: ProbeOptions["dataBudget"], deps: { log: Logger; clock: Clock }) {
+    this.#options = options;
+    this.#deps = deps;
+    const hour = { megabytesPerHour: options.allMegabytesPerHour, megabytesPerMonth: null };
+    this.#all = new DataBudget(hour, deps.clock.monotonicMs());
+  }
+
+  /** What one probe of a peer may spend: nothing before its turn comes. */
+  begin(peer: string): { spend: (bytes: number) => boolean; end: () => void } {
+    const { clock, log } = this.#deps;
+    const nowMs = clock.monotonicMs();
+    const purse = this.#peers.get(peer) ?? {
+      budget: new DataBudget(this.#options, nowMs),
+      nextAtMs: Number.NEGATIVE_INFINITY,
+      isTold: false,
+    };
+    this.#peers.set(peer, purse);
+    let spentBytes = 0;
+    const isDue = nowMs >= purse.nextAtMs;
+    return {
+      spend: (bytes) => {
+        if (!isDue) return false;
+        const now = clock.monotonicMs();
+        if (this.#all.left(now) >= bytes && purse.budget.take(bytes, now)) {
+          this.#all.take(bytes, now);
+          spentBytes += bytes;
+          return true;
+        }
+        if (!purse.isTold) {
+          log.warn({ peer }, "data budget used up: for now only round trips are measured");
+          purse.isTold = true;
+        }
+        return false;
+      },
+      end: () => {
+        if (!isDue) return;
+        const now = clock.monotonicMs();
+        purse.nextAtMs = now + purse.budget.pauseMs(spentBytes, now);
+      },
+    };
+  }
+}
