@@ -81,6 +81,9 @@ export async function openSteps(
     startedAt: deps.clock.nowMs(),
     steps: [],
   };
+  if (saved.steps.length > 0) {
+    deps.log.info({ steps: saved.steps.length }, "going on with a benchmark that was stopped");
+  }
   let done = 0;
   let resumed = 0;
   const tell = (what: string): void => {

@@ -7,8 +7,14 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Agent, type AgentOptions, startAgent } from "../../src/agent/index.js";
 import { benchmarkOptionsSchema } from "../../src/benchmark/index.js";
 import { seededRandom, silentLogger, systemClock } from "../../src/core/index.js";
-import { type MeasureAnswer, measureAnswerSchema } from "../../src/protocol/index.js";
-import type { NodeState, Profile } from "../../src/protocol/index.js";
+import {
+  type BenchmarkAnswer,
+  type BenchmarkProgress,
+  type MeasureAnswer,
+  measureAnswerSchema,
+  type NodeState,
+  type Profile,
+} from "../../src/protocol/index.js";
 import {
   brokerOptionsSchema,
   connectTelemetry,
@@ -96,6 +102,7 @@ interface Site {
   states: NodeState[];
   profiles: Profile[];
   links: LinkEvent[];
+  progress: BenchmarkProgress[];
 }
 
 /** A broker and somebody who listens and commands, as the daemon does. */
@@ -105,6 +112,7 @@ async function startSite(): Promise<Site> {
   const states: NodeState[] = [];
   const profiles: Profile[] = [];
   const links: LinkEvent[] = [];
+  const progress: BenchmarkProgress[] = [];
   const self: NodeState = {
     node: "edge-1",
     status: "online",
@@ -128,12 +136,13 @@ async function startSite(): Promise<Site> {
         },
         onProfile: (profile) => profiles.push(profile),
         onLink: (event) => links.push(event),
+        onProgress: (_, event) => progress.push(event),
       },
     },
   );
   closers.push(() => edge.stop());
   await until(() => edge.connected);
-  return { brokerUrl: broker.url, edge, states, profiles, links };
+  return { brokerUrl: broker.url, edge, states, profiles, links, progress };
 }
 
 const benchmark = { model, inputs: [], maxCutTensors: 1, timeoutMs: 20_000 };
@@ -160,6 +169,42 @@ describe("agent", () => {
     expect(daemon.downloads()).toBe(1);
     await agent.stop();
     await until(() => site.states.at(-1)?.status === "offline");
+  });
+
+  it("looks only, where that is asked for and the node measured the model before", async () => {
+    const site = await startSite();
+    const daemon = await startModelServer();
+    const agent = await start(agentOptions(site.brokerUrl, daemon.url));
+    await until(() => site.states.some(({ status }) => status === "online"));
+    const look = { ...benchmark, look: true };
+    const first = await site.edge.command("cam-1", "benchmark", look, call);
+    expect(first).toMatchObject({ outcome: "measured" });
+    // What it measured outlives the agent.
+    await agent.stop();
+    const states = site.states.length;
+    await start({
+      ...agentOptions(site.brokerUrl, daemon.url),
+      benchmark: benchmarkOptionsSchema.parse({
+        sentinel: { okPercent: 1_000, fullPercent: 1_000 },
+        inference: { niceness: 0 },
+      }),
+    });
+    await until(() => site.states.slice(states).some(({ status }) => status === "online"));
+    const second = await site.edge.command("cam-1", "benchmark", look, call);
+    expect((second as BenchmarkAnswer).outcome).toMatch(/^looked: /);
+    const profile = await until(() => site.profiles.find(({ refreshed }) => refreshed));
+    expect(profile.refreshed?.fullAt).toBe((first as BenchmarkAnswer).measuredAt);
+  });
+
+  it("tells how far its benchmark is", async () => {
+    const site = await startSite();
+    const daemon = await startModelServer();
+    await start(agentOptions(site.brokerUrl, daemon.url));
+    await until(() => site.states.some(({ status }) => status === "online"));
+    await site.edge.command("cam-1", "benchmark", benchmark, call);
+    const last = await until(() => site.progress.find(({ done, total }) => done === total));
+    expect(last).toMatchObject({ model, what: "done" });
+    expect(site.progress[0]?.done).toBeLessThan(last.total);
   });
 
   it("runs one benchmark at a time, and the same one once for two who ask", async () => {

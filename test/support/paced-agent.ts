@@ -10,7 +10,7 @@ export interface PacedAgentOptions {
   tier: Tier;
   factor: number;
   /** The profile that is scaled; asked for when the daemon commands a benchmark. */
-  reference: () => Promise<Profile>;
+  reference: (model: ModelRef) => Promise<Profile>;
   onProfile: (profile: Profile) => void;
   /** Further commands that it obeys. */
   commands?: Readonly<Record<string, (command: unknown) => Promise<unknown>>>;
@@ -43,7 +43,7 @@ export async function startPacedAgent(options: PacedAgentOptions): Promise<Paced
   const benchmark = async (command: unknown): Promise<unknown> => {
     const { model } = command as { model: ModelRef };
     commanded.push(model);
-    const profile = scaled(await options.reference(), state, factor);
+    const profile = scaled(await options.reference(model), state, factor);
     telemetry.publishProfile(profile);
     return { measuredAt: profile.measuredAt, wholeMs: profile.wholeMs };
   };

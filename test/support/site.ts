@@ -6,7 +6,7 @@ import { stringify } from "yaml";
 import { type DaemonConfig, loadDaemonConfig } from "../../src/config/index.js";
 import { type Clock, silentLogger, systemClock } from "../../src/core/index.js";
 import { type Daemon, startDaemon } from "../../src/daemon/index.js";
-import type { Decision, PlanDocument, Profile, Tier } from "../../src/protocol/index.js";
+import type { Decision, ModelRef, PlanDocument, Profile, Tier } from "../../src/protocol/index.js";
 import { buildModel, floats, node, value } from "./onnx-builder.js";
 import { type PacedAgent, startPacedAgent } from "./paced-agent.js";
 import { until } from "./poll.js";
@@ -17,11 +17,11 @@ const WIDTH = 128;
 const STATE_TIMEOUT_MS = 20_000;
 
 /** A chain of matrix products: small, quick, and every layer's output may be cut. */
-export function chainModel(): Uint8Array {
+export function chainModel(seed = 0): Uint8Array {
   const weights = Array.from({ length: LAYERS }, (_, layer) =>
     floats(
       `w${layer}`,
-      Array.from({ length: WIDTH * WIDTH }, (_, i) => Math.sin(i + layer) / WIDTH),
+      Array.from({ length: WIDTH * WIDTH }, (_, i) => Math.sin(i + layer + seed) / WIDTH),
       [WIDTH, WIDTH],
     ),
   );
@@ -93,8 +93,11 @@ export interface Site {
 /** Starts a slow device and a fast cloud beside the daemon whose broker is at `brokerUrl`. */
 export async function startSite(brokerUrl: string): Promise<Site> {
   let edgeProfile: Profile | undefined;
-  const reference = () =>
-    until(() => edgeProfile, { timeoutMs: STATE_TIMEOUT_MS, what: "profile" });
+  const reference = ({ sha256 }: ModelRef) =>
+    until(() => (edgeProfile?.model.sha256 === sha256 ? edgeProfile : undefined), {
+      timeoutMs: STATE_TIMEOUT_MS,
+      what: "profile",
+    });
   const agent = (name: string, tier: Tier, factor: number): Promise<PacedAgent> =>
     startPacedAgent({
       url: brokerUrl,

@@ -1,0 +1,127 @@
+import { createHash } from "node:crypto";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { stringify } from "yaml";
+import { afterEach, describe, expect, it } from "vitest";
+import type { Status } from "../../src/protocol/index.js";
+import { freePort, type RunningProcess, spawnScissiond } from "../support/daemon-process.js";
+import { buildModel } from "../support/onnx-builder.js";
+import { until } from "../support/poll.js";
+import { SITE, siteYaml, writeSite } from "../support/site.js";
+import { heavyChain } from "../support/small-models.js";
+
+/** It rests for long between its steps, so that there is a step to be killed before. */
+const SLOW = {
+  warmups: 0,
+  repeats: 2,
+  repeatsMax: 2,
+  cpuSharePercent: 8,
+  inference: { niceness: 0 },
+};
+const QUICK = { ...SLOW, cpuSharePercent: 100 };
+const WAIT = { timeoutMs: 60_000 };
+
+describe("a benchmark whose process is killed", () => {
+  const cleanup: (() => unknown)[] = [];
+  afterEach(async () => {
+    for (const step of cleanup.splice(0).reverse()) await step();
+  });
+
+  function spawn(...words: string[]): RunningProcess {
+    const child = spawnScissiond(words);
+    cleanup.push(async () => {
+      child.signal("SIGKILL");
+      await child.ended;
+    });
+    return child;
+  }
+
+  /** What the checkpoint in `directory` holds, once it holds a step. */
+  async function checkpoint(directory: string): Promise<{ name: string; result: object }[]> {
+    return until(
+      async () => {
+        const [file] = await readdir(directory).catch(() => []);
+        if (file?.endsWith(".json") !== true) return undefined;
+        const text = await readFile(join(directory, file), "utf8").catch(() => "null");
+        const saved = JSON.parse(text) as { steps: { name: string; result: object }[] } | null;
+        return saved === null || saved.steps.length === 0 ? undefined : saved.steps;
+      },
+      { ...WAIT, what: "a checkpoint with a step" },
+    );
+  }
+
+  async function site(benchmark: object) {
+    const ports = { http: await freePort(), broker: await freePort() };
+    const sections = (more: object): Record<string, unknown> => ({
+      listen: { port: ports.http },
+      mqtt: { broker: { port: ports.broker } },
+      emulate: { slowdown: 1 },
+      benchmark: more,
+    });
+    const files = await writeSite(sections(benchmark));
+    cleanup.push(() => files.remove());
+    const model = buildModel(heavyChain());
+    await writeFile(join(files.directory, "chain.onnx"), model);
+    const status = (): Promise<Status | undefined> =>
+      fetch(`http://127.0.0.1:${ports.http}/api/v1/status`).then(
+        async (answer) => (await answer.json()) as Status,
+        () => undefined,
+      );
+    const profileOf = (node: string) =>
+      until(async () => (await status())?.profiles.find((one) => one.node === node), {
+        ...WAIT,
+        what: `a profile of ${node}`,
+      });
+    const configure = (more: object) => writeFile(files.configPath, siteYaml(sections(more)));
+    const sha256 = createHash("sha256").update(model).digest("hex");
+    return { ...files, ports, status, profileOf, configure, sha256 };
+  }
+
+  it("goes on where it was when the daemon is back", async () => {
+    const { directory, configPath, profileOf, configure } = await site(SLOW);
+    const first = spawn("run", "--config", configPath);
+    const steps = await checkpoint(join(directory, "state", "checkpoints"));
+    first.signal("SIGKILL");
+    await first.ended;
+    await configure(QUICK);
+    const second = spawn("run", "--config", configPath);
+    const { wholeMs } = await profileOf("edge-1");
+    expect(second.output()).toContain("going on with a benchmark that was stopped");
+    expect(steps[0]?.result).toMatchObject({ whole: { medianMs: wholeMs } });
+  }, 150_000);
+
+  it("is given up when its agent dies, and gone on with when that is back", async () => {
+    const { directory, configPath, ports, status, profileOf } = await site(QUICK);
+    spawn("run", "--config", configPath);
+    await profileOf("edge-1");
+    const agentPath = join(directory, "agent.yaml");
+    const configureAgent = (benchmark: object) =>
+      writeFile(
+        agentPath,
+        stringify({
+          site: SITE,
+          node: { name: "cam-1", tier: "device" },
+          daemonUrl: `http://127.0.0.1:${ports.http}`,
+          mqtt: { url: `mqtt://127.0.0.1:${ports.broker}` },
+          stateDirectory: "agent",
+          probeServer: { enabled: false },
+          benchmark,
+        }),
+      );
+    await configureAgent(SLOW);
+    const first = spawn("agent", "--config", agentPath);
+    const steps = await checkpoint(join(directory, "agent", "checkpoints"));
+    first.signal("SIGKILL");
+    await first.ended;
+    await until(async () => (await status())?.benchmark.lastOutcome?.includes("gone"), {
+      ...WAIT,
+      what: "the benchmark is given up",
+    });
+    expect((await status())?.profiles.map(({ node }) => node)).toEqual(["edge-1"]);
+    await configureAgent(QUICK);
+    const second = spawn("agent", "--config", agentPath);
+    const { wholeMs } = await profileOf("cam-1");
+    expect(second.output()).toContain("going on with a benchmark that was stopped");
+    expect(steps[0]?.result).toMatchObject({ whole: { medianMs: wholeMs } });
+  }, 150_000);
+});

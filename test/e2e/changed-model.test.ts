@@ -1,0 +1,66 @@
+import { createHash } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, describe, expect, it } from "vitest";
+import { subscribe } from "../../src/client/index.js";
+import type { PlanDocument } from "../../src/protocol/index.js";
+import { until } from "../support/poll.js";
+import {
+  chainModel,
+  loadConfig,
+  planOf,
+  runDaemon,
+  startSite,
+  tiersOf,
+  writeSite,
+} from "../support/site.js";
+
+const GOOD = { uplink: 100, direct: 100, backbone: 100 };
+const WAIT = { timeoutMs: 60_000 };
+
+describe("a model whose file has changed", () => {
+  const cleanup: (() => unknown)[] = [];
+  afterEach(async () => {
+    for (const step of cleanup.splice(0).reverse()) await step();
+  });
+
+  it("is benchmarked first and then planned with; its old plan serves until then", async () => {
+    const files = await writeSite();
+    cleanup.push(() => files.remove());
+    const daemon = await runDaemon(files.configPath);
+    cleanup.push(() => daemon.stop());
+    const site = await startSite(daemon.broker);
+    cleanup.push(() => site.stop());
+    site.setLinks(GOOD);
+    const old = await until(() => (tiersOf(planOf(daemon)) === "cloud" ? planOf(daemon) : null), {
+      ...WAIT,
+      what: "a plan",
+    });
+
+    const seen: (PlanDocument | undefined)[] = [];
+    const stop = new AbortController();
+    const following = (async () => {
+      const url = `http://127.0.0.1:${daemon.port}`;
+      for await (const update of subscribe(url, { signal: stop.signal })) {
+        seen.push([...update.plans.values()][0]);
+      }
+    })();
+    await until(() => seen.length > 0, WAIT);
+    const changed = chainModel(1);
+    const sha256 = createHash("sha256").update(changed).digest("hex");
+    await writeFile(join(files.directory, "chain.onnx"), changed);
+    await daemon.reload(await loadConfig(files.configPath));
+    expect(planOf(daemon)?.model.sha256).toBe(old.model.sha256);
+    expect(daemon.status().profiles.map(({ model }) => model.sha256)).not.toContain(sha256);
+
+    await until(() => seen.at(-1)?.model.sha256 === sha256, { ...WAIT, what: "the new plan" });
+    const measured = daemon.status().profiles.filter((one) => one.model.sha256 === sha256);
+    expect(measured.map(({ node }) => node)).toContain("edge-1");
+    stop.abort();
+    await following;
+    // At no moment was there no plan.
+    expect(new Set(seen.map((plan) => plan?.model.sha256))).toEqual(
+      new Set([old.model.sha256, sha256]),
+    );
+  }, 120_000);
+});
