@@ -62,6 +62,11 @@ export class Attempts {
     return Math.max(measuredAt, this.#byKey.get(jobKey(job))?.succeededAtMs ?? 0);
   }
 
+  /** Failures in a row. */
+  failuresOf(job: BenchmarkJob): number {
+    return this.#byKey.get(jobKey(job))?.failures ?? 0;
+  }
+
   /** @param measuredIn the stale environment's successor, where that was the reason */
   succeeded(job: BenchmarkJob, measuredIn: string | undefined): void {
     const { clock } = this.#deps;

@@ -94,9 +94,10 @@ export function startBenchmarks(limits: BenchmarkLimits, deps: BenchmarkDeps): B
     const toRefresh = wanted.filter((job) => !attempts.isNeeded(job) && !isRefreshed(job));
     const isBusy = wanted.some((job) => running.has(jobKey(job)) && !isRefreshed(job));
     refresh.look(toRefresh.map(jobName), isBusy);
-    for (const job of wanted) {
-      if (attempts.isNeeded(job) && mayStart(job)) start(job, [], Number.POSITIVE_INFINITY);
-    }
+    // A model that fails again and again must not keep others from their first benchmark.
+    const needed = wanted.filter((job) => attempts.isNeeded(job));
+    needed.sort((a, b) => attempts.failuresOf(a) - attempts.failuresOf(b));
+    for (const job of needed) if (mayStart(job)) start(job, [], Number.POSITIVE_INFINITY);
     // So that a run which ends early goes on with the others the next time.
     toRefresh.sort((a, b) => attempts.renewedAt(a) - attempts.renewedAt(b));
     for (const job of refresh.isOpen() ? toRefresh : []) {
