@@ -6,8 +6,12 @@ import { takeLink } from "./take-link.js";
 import { pipelinesOf, planOf, type Running, wake } from "./running.js";
 import { takeBusy } from "./take-busy.js";
 
-/** Takes what the runtime of `node` measured into the context: the load of its node, and its links. */
+/**
+ * Takes what the runtime of `node` measured into the context: the load of its node, and its links. Any
+ * subscriber names its own node, so only one that was heard of counts: made-up names fill no memory.
+ */
 export function takeReport(running: Running, node: string, report: ReportMessage): void {
+  if (running.context.node(node) === undefined) return;
   const nowMs = running.clock.monotonicMs();
   const stages = measuredStages(running, node, report);
   running.loads.report(stages, { node, isBusy: report.busy, nowMs });
