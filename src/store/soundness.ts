@@ -18,7 +18,8 @@ export class Soundness {
     const fresh = this.#withoutKnown(after);
     const parsed = parseValue(fresh, storeStateSchema);
     if (!parsed.ok) return parsed;
-    if (after.pipelines.length > PIPELINES_MAX) return { ok: false, message: "too many pipelines" };
+    const pipelines = Math.max(after.pipelines.length, after.controls?.length ?? 0);
+    if (pipelines > PIPELINES_MAX) return { ok: false, message: "too many pipelines" };
     const value = this.#putBack(after, parsed.value);
     const message = unsoundChange(before, value);
     if (message !== undefined) return { ok: false, message };
