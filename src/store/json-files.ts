@@ -1,6 +1,7 @@
-import { mkdir, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AppError, errorMessage } from "../core/index.js";
+import { readBounded } from "./read-file.js";
 
 const OWNER_ONLY = 0o600;
 const SUFFIX = ".json";
@@ -72,17 +73,6 @@ async function replace(path: string, text: string): Promise<void> {
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
-  }
-}
-
-async function readBounded(path: string, bytesMax: number): Promise<string> {
-  const file = await open(path, "r");
-  try {
-    const { size } = await file.stat();
-    if (size > bytesMax) throw new Error(`more than ${bytesMax} bytes`);
-    return await file.readFile("utf8");
-  } finally {
-    await file.close();
   }
 }
 
