@@ -12,12 +12,14 @@ import argparse
 import asyncio
 import glob
 import hashlib
+import http.client
 import json
 import os
 import random
 import re
 import ssl
 import sys
+import threading
 import time
 import urllib.request
 
@@ -49,6 +51,8 @@ class Runtime:
         self.in_force = {}  # pipeline -> plan
         self.prepared = {}  # pipeline -> plan that is loaded beside it
         self.preparing = {}  # pipeline -> task
+        # A download that was given up goes on in its thread: the next one must not write the same file.
+        self.downloading = threading.Lock()
 
     @property
     def is_runtime(self):
@@ -164,10 +168,14 @@ class Runtime:
         try:
             for part in own:
                 loop = asyncio.get_running_loop()
-                await loop.run_in_executor(None, self.download, part["artifact"])
-        except (OSError, ValueError) as error:
-            return str(error)[:1000]
+                await loop.run_in_executor(None, self.fetch, part["artifact"])
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            return (str(error) or type(error).__name__)[:1000]
         return None
+
+    def fetch(self, artifact):
+        with self.downloading:
+            self.download(artifact)
 
     def download(self, artifact):
         path = self.path_of(artifact["sha256"])
