@@ -39,9 +39,10 @@ export async function download(
     await rename(partial, path).catch(unwritable(path));
     log.info({ sha256 }, "downloaded a file of a model");
   } catch (cause) {
-    const isWorthKeeping = !(cause instanceof AppError) && (await bytesOf(partial)) > 0;
-    // A disk that is full has no room for half a file; what is wrong is not to be gone on with.
-    if (!isWorthKeeping) await rm(partial, { force: true });
+    // A disk that is full has no room for half a file; what is wrong is not to be gone on with. A daemon
+    // that has no answer now says nothing about what came before.
+    const isWrong = cause instanceof AppError && cause.code !== "DAEMON_UNREACHABLE";
+    if (isWrong || (await bytesOf(partial)) === 0) await rm(partial, { force: true });
     if (cause instanceof AppError) throw cause;
     if (signal.aborted) throw new AppError("ABORTED", "the download was given up", { cause });
     const why = timeout.aborted ? `not done within ${timeoutMs} ms` : describe(cause);

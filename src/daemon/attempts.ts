@@ -22,7 +22,7 @@ interface Attempt {
   failures: number;
   notBeforeMs: number;
   problem: string | undefined;
-  /** When it succeeded, by our own clock: that of the node may be wrong by years. 0: it failed. */
+  /** When it succeeded, by our own clock: that of the node may be wrong by years. 0: never. */
   succeededAtMs: number;
   /** The environment for which it was done anew. */
   measuredIn: string | undefined;
@@ -88,7 +88,7 @@ export class Attempts {
       failures,
       notBeforeMs: this.#deps.clock.monotonicMs() + pauseMs,
       problem: `benchmark of ${jobName(job)}: ${why}`,
-      succeededAtMs: 0,
+      succeededAtMs: this.#byKey.get(jobKey(job))?.succeededAtMs ?? 0,
       measuredIn: undefined,
     });
     return pauseMs;

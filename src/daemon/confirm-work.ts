@@ -6,7 +6,6 @@ import {
   type ConfirmedRange,
   type MeasureAnswer,
   measureAnswerSchema,
-  type NodeState,
   parseValue,
   type RangeMeasurement,
 } from "../protocol/index.js";
@@ -14,8 +13,9 @@ import { withConfirmedRanges } from "../store/index.js";
 import { Confirmations, type ConfirmJob } from "./confirmations.js";
 import { fullAtOf, withNewer } from "./confirmed.js";
 import type { Confirming } from "./judge-deps.js";
-import type { ModelFile } from "./models.js";
+import { isUnchanged, type ModelFile } from "./models.js";
 import { keep, type Running, wake } from "./running.js";
+import { hostOf } from "./wanted.js";
 
 /** Beyond the measurement itself, for the way there and back. */
 const ANSWER_ALLOWANCE_MS = 2_000;
@@ -87,14 +87,14 @@ async function measure(
   }
 }
 
-function measureHere(
+async function measureHere(
   running: Running,
   { model, ranges }: ConfirmJob,
   signal: AbortSignal,
 ): Promise<MeasureAnswer> {
   const { benchmark, confirm, emulate } = running.desired.config;
   const { path, name, inputs } = model;
-  return answerMeasure(
+  const answer = await answerMeasure(
     { path, modelName: name, inputs, ranges, emulatedSlowdown: emulate.slowdown },
     {
       ...benchmark,
@@ -103,11 +103,11 @@ function measureHere(
     },
     { log: running.log, clock: running.clock, signal },
   );
-}
-
-/** The machine of a node: nodes that do not tell have one of their own. */
-function hostOf({ node, hostId }: NodeState): string {
-  return hostId ?? `node ${node}`;
+  // Times of another file must not be remembered as this model's.
+  if (!isUnchanged(model)) {
+    throw new AppError("MODEL_CHANGED", `${path} is no longer what it was`);
+  }
+  return answer;
 }
 
 async function measureThere(

@@ -69,10 +69,14 @@ export class Loads {
   /** Pipelines that are not among these keep nothing busy any more. */
   keepOnly(pipelines: ReadonlySet<string>): void {
     for (const name of this.#assignments.keys()) {
-      if (pipelines.has(name)) continue;
-      this.#leave(name, new Set());
-      this.#assignments.delete(name);
+      if (!pipelines.has(name)) this.release(name);
     }
+  }
+
+  /** The pipeline keeps nothing busy any more. */
+  release(pipeline: string): void {
+    this.#leave(pipeline, new Set());
+    this.#assignments.delete(pipeline);
   }
 
   /** What a runtime measured while it served. */

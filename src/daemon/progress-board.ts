@@ -17,12 +17,22 @@ export class ProgressBoard {
   /** Undefined: nothing is under way there. */
   set(node: string, progress: BenchmarkProgress | undefined): void {
     this.#told.delete(node);
+    this.#forgetOld();
     if (progress === undefined || this.#told.size >= NODES_MAX) return;
     this.#told.set(node, { progress, atMs: this.#clock.monotonicMs() });
   }
 
   of(node: string): BenchmarkProgress | undefined {
     return this.all().find((each) => each.node === node);
+  }
+
+  /** In order of time, so the oldest come first. */
+  #forgetOld(): void {
+    const oldestMs = this.#clock.monotonicMs() - SHOWN_MS;
+    for (const [node, { atMs }] of this.#told) {
+      if (atMs >= oldestMs) return;
+      this.#told.delete(node);
+    }
   }
 
   all(): (BenchmarkProgress & { node: string })[] {

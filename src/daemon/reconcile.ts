@@ -120,7 +120,12 @@ function assignPlansInForce(pipelines: readonly Pipeline[], deps: ReconcileDeps)
   loads.keepOnly(new Set(pipelines.map(({ name }) => name)));
   for (const pipeline of pipelines) {
     const plan = store.state.pipelines.find(({ name }) => name === pipeline.name)?.plan ?? null;
-    if (plan === null || rollouts.isUnderWay(pipeline.name)) continue;
+    if (rollouts.isUnderWay(pipeline.name)) continue;
+    if (plan === null) {
+      // A plan that came to nothing keeps nothing busy.
+      loads.release(pipeline.name);
+      continue;
+    }
     if (loads.revisionOf(pipeline.name) === plan.revision) continue;
     const situation = situationOf(pipeline, context);
     if (!("missing" in situation)) loads.assign(pipeline, plan, situation.idle);

@@ -11,23 +11,34 @@ const RATE: Rate = { perSecond: 2, burst: 10 };
 
 export type ProgressHandler = (node: string, progress: BenchmarkProgress) => void;
 
+export interface ProgressHandlers {
+  onProgress?: ProgressHandler;
+  /** Where given, words about other nodes are dropped and counted. */
+  hasHeardOf?(node: string): boolean;
+}
+
 /** Turns untrusted words about the progress of benchmarks into checked ones, at a bounded rate. */
 export class ProgressIntake {
   readonly #clock: Clock;
   readonly #rejections: Rejections;
-  readonly #handler: ProgressHandler | undefined;
+  readonly #handlers: ProgressHandlers;
   readonly #buckets = new Map<string, Bucket>();
 
-  constructor(clock: Clock, rejections: Rejections, handler: ProgressHandler | undefined) {
+  constructor(clock: Clock, rejections: Rejections, handlers: ProgressHandlers) {
     this.#clock = clock;
     this.#rejections = rejections;
-    this.#handler = handler;
+    this.#handlers = handlers;
   }
 
   receive({ node }: Topic & { kind: "progress" }, message: Message): void {
     const { topic, payload } = message;
     if (payload.byteLength > PROGRESS_BYTES_MAX) {
       this.#rejections.add("too-large", topic, `${payload.byteLength} bytes`);
+      return;
+    }
+    // Names that somebody made up must not use up the room for those that exist.
+    if (this.#handlers.hasHeardOf?.(node) === false) {
+      this.#rejections.add("unknown-node", topic, "no node of this name has said that it is there");
       return;
     }
     const known = this.#buckets.get(node);
@@ -43,7 +54,7 @@ export class ProgressIntake {
       return;
     }
     const parsed = parseJson(payloadText(payload), progressSchema);
-    if (parsed.ok) this.#handler?.(node, parsed.value);
+    if (parsed.ok) this.#handlers.onProgress?.(node, parsed.value);
     else this.#rejections.add("malformed", topic, parsed.message);
   }
 }

@@ -118,7 +118,7 @@ class SiteTelemetry implements Telemetry {
       handlers,
       onRestart: (node) => this.#caller.nodeRestarted(node),
     });
-    this.#progress = new ProgressIntake(clock, this.#rejections, handlers.onProgress);
+    this.#progress = new ProgressIntake(clock, this.#rejections, handlers);
     this.#connection = new Connection(
       {
         mqtt: options,

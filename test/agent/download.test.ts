@@ -80,6 +80,19 @@ describe("a download", () => {
     expect(await readdir(directory)).toEqual(["model.onnx"]);
   });
 
+  it("keeps what it has while the server has no answer", async () => {
+    const { url, ranges } = await serve((request, response, count) => {
+      if (count !== 2) breaking(request, response, count);
+      else response.writeHead(503).end();
+    });
+    const path = join(directory, "model.onnx");
+    await expect(fetchTo(path, url)).rejects.toMatchObject({ code: "DAEMON_UNREACHABLE" });
+    await expect(fetchTo(path, url)).rejects.toMatchObject({ code: "DAEMON_UNREACHABLE" });
+    await fetchTo(path, url);
+    expect(await readFile(path)).toEqual(body);
+    expect(ranges[2]).toBe(ranges[1]);
+  });
+
   it("begins anew where the server does, and when what is there turns out to be wrong", async () => {
     const { url, ranges } = await serve((_, response) => response.end(body));
     const path = join(directory, "model.onnx");
