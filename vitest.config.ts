@@ -7,6 +7,8 @@ export default defineConfig({
     pool: "forks",
     maxWorkers: 2,
     testTimeout: 30_000,
+    // Many tests drive real processes: in CI one that fails is tried once more, and the report says so.
+    retry: process.env["CI"] === undefined ? 0 : 1,
     hookTimeout: 30_000,
   },
 });

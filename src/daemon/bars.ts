@@ -69,10 +69,17 @@ export class Bars {
   }
 }
 
-/** What changed since a plan was judged, as reasons to judge it anew. */
-export function barTriggers(before: readonly Bar[], after: readonly Bar[]): Trigger[] {
+/**
+ * What changed since a plan was judged, as reasons to judge it anew. One of the bars `since` came
+ * after that; where it is gone already, before anything was decided, that counts all the same.
+ */
+export function barTriggers(
+  before: readonly Bar[],
+  since: readonly Bar[],
+  after: readonly Bar[],
+): Trigger[] {
   const come = after.filter((bar) => !before.includes(bar));
-  const gone = before.filter((bar) => !after.includes(bar));
+  const gone = [...new Set([...before, ...since])].filter((bar) => !after.includes(bar));
   return [
     ...come.map((bar) => rolloutTrigger(bar.subject)),
     ...gone.map((bar) =>

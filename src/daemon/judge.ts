@@ -55,7 +55,8 @@ function triggersOf(now: Omit<Case, "triggers"> & { track: Track }, deps: JudgeD
   const nowMs = deps.clock.monotonicMs();
   const { watch, triggers } = look(track.watch, { pipeline, situation, nowMs });
   track.watch = watch;
-  triggers.push(...barTriggers(track.bars, bars), ...confirmTriggers(now, track));
+  triggers.push(...barTriggers(track.bars, track.barsSince, bars), ...confirmTriggers(now, track));
+  track.barsSince = [...new Set([...track.barsSince, ...bars])];
   if (track.isAborted && triggers.length === 0) triggers.push(rolloutTrigger("the next try"));
   return triggers;
 }
@@ -119,5 +120,6 @@ async function settle(now: Case, track: Track, deps: JudgeDeps): Promise<void> {
   if (isMeasured(now)) track.confirmedRevision = now.inForce?.revision;
   track.declined = undefined;
   track.bars = now.bars;
+  track.barsSince = [];
   track.watch = startWatch(pipeline, situation, nowMs);
 }

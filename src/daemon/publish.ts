@@ -40,7 +40,12 @@ export async function publish(
     },
     onAborted(isBarred) {
       track.isAborted = true;
-      if (isBarred) return;
+      if (isBarred) {
+        // Should it be gone before anybody looks, that is told as the reason of what follows.
+        const nowMs = deps.clock.monotonicMs();
+        track.barsSince = deps.bars.of(now.pipeline.model.sha256, now.inForce, nowMs);
+        return;
+      }
       track.abortedCount += 1;
       const pauseMs = ABORT_PAUSE_MS * 2 ** (track.abortedCount - 1);
       track.retryAtMs = deps.clock.monotonicMs() + Math.min(pauseMs, ABORT_PAUSE_MS_MAX);

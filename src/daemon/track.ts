@@ -14,6 +14,8 @@ export interface Track {
   declinedAtMs: number;
   /** In force at the last judgement. */
   bars: readonly Bar[];
+  /** Seen since, while nothing was decided. */
+  barsSince: readonly Bar[];
   /** Rollouts in a row that came to nothing and taught nothing; each makes the next pause longer. */
   abortedCount: number;
   /** The last rollout came to nothing and has not been judged yet. */
@@ -33,6 +35,7 @@ export function newTrack(): Track {
     declined: undefined,
     declinedAtMs: Number.NEGATIVE_INFINITY,
     bars: [],
+    barsSince: [],
     abortedCount: 0,
     isAborted: false,
     episode: undefined,
