@@ -63,7 +63,7 @@ describe("operator control over kill -9", () => {
           const now = await plan();
           return now?.partitions.map(({ tier }) => tier).join(" ") === tiers ? now : undefined;
         },
-        { timeoutMs: 30_000, what: `a plan on ${tiers}` },
+        { timeoutMs: 90_000, what: `a plan on ${tiers}` },
       );
     /** By the command line, as operators do; resolves with the exit code. */
     const order = (who: string, ...words: string[]): Promise<number | string> =>
