@@ -1,9 +1,9 @@
-import { sum } from "simple-statistics";
 import type { ModelWorker, Repeat } from "../inference/index.js";
 import { type BlockProfile, equalitySchema } from "../protocol/index.js";
 import { type Block, bytesOf } from "./blocks.js";
 import { runChain } from "./by-kernels.js";
-import { calibrate, largestErrorPercent, middleOf, type RawBlock } from "./calibrate.js";
+import { calibrate, largestErrorPercent, type RawBlock } from "./calibrate.js";
+import { measureHalves } from "./halves.js";
 import type { BenchmarkOptions } from "./options.js";
 import { repeatOf } from "./repeat.js";
 import {
@@ -13,9 +13,6 @@ import {
   statisticsSchema,
 } from "./statistics.js";
 import type { Step, Steps } from "./steps.js";
-
-/** With fewer blocks, a half is a block, and the check tells nothing. */
-const BLOCKS_CHECKED_MIN = 3;
 
 /** Of nothing, the whole and both halves. */
 const MEASUREMENTS_BESIDE_BLOCKS = 4;
@@ -59,7 +56,8 @@ export async function measureBlockByBlock(
     wholeMs: whole.medianMs,
     callOverheadMs: overhead.medianMs,
   });
-  const residualPercent = await measureResidual(worker, { ...context, blockMs, repeat });
+  const halves = await measureHalves(worker, { blocks, steps, blockMs, repeat, work: 1 });
+  const residualPercent = halves === undefined ? null : largestErrorPercent(halves.pairs);
   const { medianMs: wholeMs, ...wholeRest } = whole;
   return {
     wholeMs,
@@ -123,31 +121,6 @@ function rawBlocksOf(measured: readonly MeasuredBlock[]): RawBlock[] {
     cutBytesIn: crossing[index - 1] ?? 0,
     cutBytesOut: crossing[index] ?? 0,
   }));
-}
-
-/** Times both halves of the model, to see how far the calibrated blocks are from the truth there. */
-async function measureResidual(
-  worker: ModelWorker,
-  context: Context & { blockMs: readonly number[]; repeat: Repeat },
-): Promise<number | null> {
-  const { blocks, blockMs, steps, repeat } = context;
-  if (blocks.length < BLOCKS_CHECKED_MIN) return null;
-  const middle = middleOf(blockMs);
-  const pairs: { predictedMs: number; measuredMs: number }[] = [];
-  for (const [start, end] of [
-    [0, middle],
-    [middle, blocks.length],
-  ] as const) {
-    const firstLayer = blocks[start]?.firstLayer ?? 0;
-    const lastLayer = blocks[end - 1]?.lastLayer ?? 0;
-    const half = await steps.take({
-      ...timing(`half ${firstLayer} to ${lastLayer}`, "half of the model"),
-      run: async () =>
-        statisticsOf(await worker.measure({ kind: "range", firstLayer, lastLayer }, repeat)),
-    });
-    pairs.push({ predictedMs: sum(blockMs.slice(start, end)), measuredMs: half.medianMs });
-  }
-  return largestErrorPercent(pairs);
 }
 
 function profileOf(measured: MeasuredBlock, calibratedMs: number): BlockProfile {

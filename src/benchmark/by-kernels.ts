@@ -4,7 +4,8 @@ import { isAppError } from "../core/index.js";
 import type { ModelWorker } from "../inference/index.js";
 import { type BlockProfile, equalitySchema, type Profile } from "../protocol/index.js";
 import { type Block, bytesOf } from "./blocks.js";
-import { largestErrorPercent, middleOf } from "./calibrate.js";
+import { largestErrorPercent } from "./calibrate.js";
+import { measureHalves } from "./halves.js";
 import type { BenchmarkOptions } from "./options.js";
 import { repeatOf } from "./repeat.js";
 import {
@@ -17,7 +18,6 @@ import type { Steps } from "./steps.js";
 
 /** Runs under the profiler: of each kernel the fastest counts. */
 const PROFILED_RUNS = 2;
-const BLOCKS_CHECKED_MIN = 3;
 /** The profiler counts whole microseconds, which is too coarse for kernels of a faster model. */
 const WHOLE_MS_MIN = 0.5;
 /** Expected work in runs of the whole model: its own runs, one of the chain, and both halves. */
@@ -156,34 +156,15 @@ async function costOfCuts(
     run: async () => statisticsOf(await worker.measure({ kind: "nothing" }, repeat)),
   });
   const callOverheadMs = overhead.medianMs;
-  if (blocks.length < BLOCKS_CHECKED_MIN) {
-    return { callOverheadMs, msPerCutByte: 0, residualPercent: null };
-  }
-  const middle = middleOf(blockMs);
-  const halves: { predictedMs: number; measuredMs: number }[] = [];
-  for (const [start, end] of [
-    [0, middle],
-    [middle, blocks.length],
-  ] as const) {
-    const firstLayer = blocks[start]?.firstLayer ?? 0;
-    const lastLayer = blocks[end - 1]?.lastLayer ?? 0;
-    const half = await steps.take({
-      name: `half ${firstLayer} to ${lastLayer}`,
-      what: "half of the model",
-      work: WORK.half,
-      schema: statisticsSchema,
-      run: async () =>
-        statisticsOf(await worker.measure({ kind: "range", firstLayer, lastLayer }, repeat)),
-    });
-    halves.push({ predictedMs: sum(blockMs.slice(start, end)), measuredMs: half.medianMs });
-  }
+  const halves = await measureHalves(worker, { blocks, blockMs, steps, repeat, work: WORK.half });
+  if (halves === undefined) return { callOverheadMs, msPerCutByte: 0, residualPercent: null };
+  const { middle, pairs } = halves;
   const crossing = 2 * bytesOf(blocks[middle - 1]?.cutTensors ?? []);
-  const excessMs =
-    sum(halves.map(({ measuredMs }) => measuredMs)) - whole.medianMs - callOverheadMs;
+  const excessMs = sum(pairs.map(({ measuredMs }) => measuredMs)) - whole.medianMs - callOverheadMs;
   return {
     callOverheadMs,
     msPerCutByte: crossing > 0 ? Math.max(0, excessMs) / crossing : 0,
-    residualPercent: largestErrorPercent(halves),
+    residualPercent: largestErrorPercent(pairs),
   };
 }
 
