@@ -1,4 +1,4 @@
-import { createPace, PAUSED_SHARE_MAX, renewProfile, tellProgress } from "../benchmark/index.js";
+import { createPace, paceOf, renewProfile, tellProgress } from "../benchmark/index.js";
 import { AppError, type Clock, type Logger } from "../core/index.js";
 import {
   type BenchmarkAnswer,
@@ -78,8 +78,6 @@ async function benchmark(
   const path = await deps.cache.fetch({ ...model, sidecars }, signal);
   deps.onModels();
   const { name, tier, hardwareClass } = options.node;
-  const { cpuSharePercent, timeoutMs } = options.benchmark;
-  const pace = { cpuSharePercent, pausedMsMax: timeoutMs * PAUSED_SHARE_MAX };
   const { profile, outcome } = await renewProfile(
     {
       path,
@@ -96,7 +94,7 @@ async function benchmark(
       log,
       clock,
       signal,
-      beforeStep: createPace(pace, { clock, isBusy: deps.isBusy }),
+      beforeStep: createPace(paceOf(options.benchmark), { clock, isBusy: deps.isBusy }),
       checkpoint: {
         load: () => checkpoints.load(model.sha256),
         save: (value) => checkpoints.save(model.sha256, value),

@@ -1,16 +1,25 @@
 import type { Clock } from "../core/index.js";
+import type { BenchmarkOptions } from "./options.js";
 
 /** How often a pause looks whether it may end. */
 const POLL_MS = 200;
 
 /** Share of a benchmark's time limit that its pauses may take. */
-export const PAUSED_SHARE_MAX = 1 / 3;
+const PAUSED_SHARE_MAX = 1 / 3;
 
 export interface PaceOptions {
   /** Share of its wall time in which the benchmark may work; it rests between its steps. */
   cpuSharePercent: number;
   /** All pauses of one benchmark together; beyond it only its low priority protects live work. */
   pausedMsMax: number;
+}
+
+/** The pace that a benchmark with these options keeps. */
+export function paceOf({
+  cpuSharePercent,
+  timeoutMs,
+}: Pick<BenchmarkOptions, "cpuSharePercent" | "timeoutMs">): PaceOptions {
+  return { cpuSharePercent, pausedMsMax: timeoutMs * PAUSED_SHARE_MAX };
 }
 
 /**

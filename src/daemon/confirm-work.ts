@@ -13,6 +13,7 @@ import { withConfirmedRanges } from "../store/index.js";
 import { Confirmations, type ConfirmJob } from "./confirmations.js";
 import { fullAtOf, withNewer } from "./confirmed.js";
 import type { Confirming } from "./judge-deps.js";
+import { asTold, withCutsOf } from "./model-as-told.js";
 import { isUnchanged, type ModelFile } from "./models.js";
 import { keep, type Running, wake } from "./running.js";
 import { hostOf } from "./wanted.js";
@@ -96,11 +97,7 @@ async function measureHere(
   const { path, name, inputs } = model;
   const answer = await answerMeasure(
     { path, modelName: name, inputs, ranges, emulatedSlowdown: emulate.slowdown },
-    {
-      ...benchmark,
-      maxCutTensors: model.maxCutTensors ?? benchmark.maxCutTensors,
-      timeoutMs: confirm.timeoutMs,
-    },
+    { ...withCutsOf(model, benchmark), timeoutMs: confirm.timeoutMs },
     { log: running.log, clock: running.clock, signal },
   );
   // Times of another file must not be remembered as this model's.
@@ -117,14 +114,14 @@ async function measureThere(
 ): Promise<MeasureAnswer> {
   const { benchmark, confirm } = running.desired.config;
   const { timeoutMs } = confirm;
-  const { name, sha256, inputs } = model;
-  const maxCutTensors = model.maxCutTensors ?? benchmark.maxCutTensors;
+  const sidecarsOf = running.sidecars.of.bind(running.sidecars);
+  const told = await asTold(model, { benchmark, sidecarsOf, signal });
   const bootId = running.context.node(node)?.bootId;
   try {
     const data = await running.parts.telemetry?.command(
       node,
       "measure",
-      { model: { name, sha256 }, inputs, maxCutTensors, ranges, timeoutMs },
+      { ...told, ranges, timeoutMs },
       { timeoutMs: timeoutMs + ANSWER_ALLOWANCE_MS, signal },
     );
     return checked({ node, ranges }, data);

@@ -8,6 +8,7 @@ import { Artifacts } from "./artifacts.js";
 import { Context } from "./context.js";
 import type { DaemonDeps } from "./deps.js";
 import { type Desired, desire } from "./desired.js";
+import { withCutsOf } from "./model-as-told.js";
 import { describeSelf } from "./self.js";
 
 const ARTIFACT_BYTES_MAX = 8 * 1_024 ** 3;
@@ -36,10 +37,7 @@ export async function openFoundation(
     (model, range, destination) =>
       extractPartition(
         { path: model.path, inputs: [...model.inputs], ...range, destination },
-        {
-          ...config.benchmark,
-          maxCutTensors: model.maxCutTensors ?? config.benchmark.maxCutTensors,
-        },
+        withCutsOf(model, config.benchmark),
         { log, clock },
       ),
   );

@@ -1,10 +1,4 @@
-import {
-  type BenchmarkOptions,
-  createPace,
-  PAUSED_SHARE_MAX,
-  renewProfile,
-  tellProgress,
-} from "../benchmark/index.js";
+import { createPace, paceOf, renewProfile, tellProgress } from "../benchmark/index.js";
 import type { DaemonConfig } from "../config/index.js";
 import { AppError, type Clock, type Logger } from "../core/index.js";
 import {
@@ -19,6 +13,7 @@ import type { JsonFiles } from "../store/index.js";
 import type { Telemetry } from "../telemetry/index.js";
 import type { BenchmarkJob } from "./benchmark-job.js";
 import type { MeasureLimits } from "./benchmarks.js";
+import { asTold, withCutsOf } from "./model-as-told.js";
 import type { ModelFile } from "./models.js";
 
 /** Beyond the time the benchmark itself may take, for the download of the model and the way there. */
@@ -82,7 +77,7 @@ async function measureHere(
       previous,
       mayLook: mayLook && isLookEnough(previous, deps),
     },
-    { ...benchmark, maxCutTensors: model.maxCutTensors ?? benchmark.maxCutTensors },
+    withCutsOf(model, benchmark),
     {
       log,
       clock,
@@ -101,10 +96,6 @@ async function measureHere(
   await deps.onProfile(profile);
   deps.telemetry.publishProfile(profile);
   return outcome;
-}
-
-function paceOf({ cpuSharePercent, timeoutMs }: BenchmarkOptions) {
-  return { cpuSharePercent, pausedMsMax: timeoutMs * PAUSED_SHARE_MAX };
 }
 
 /** Whether the blocks of a profile are not too old to be looked at only. */
@@ -126,20 +117,14 @@ async function measureThere(
   const { model, node } = job;
   const { benchmark } = deps.config();
   const timeoutMs = Math.max(1, Math.round(Math.min(benchmark.timeoutMs, timeLeftMs)));
-  const { name, sha256, inputs } = model;
-  const maxCutTensors = model.maxCutTensors ?? benchmark.maxCutTensors;
-  const sidecars = await deps.sidecarsOf(model, signal);
   const answer = parseValue(
     await deps.telemetry.command(
       node,
       "benchmark",
       {
-        model: { name, sha256 },
-        inputs,
-        maxCutTensors,
+        ...(await asTold(model, { benchmark, sidecarsOf: deps.sidecarsOf, signal })),
         timeoutMs,
         ...(mayLook && isLookEnough(deps.profileOf(job), deps) ? { look: true } : {}),
-        ...(sidecars.length === 0 ? {} : { sidecars }),
       },
       { timeoutMs: timeoutMs + REMOTE_ALLOWANCE_MS, signal },
     ),

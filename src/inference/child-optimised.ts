@@ -56,22 +56,28 @@ export function createOptimised(model: OnnxModel, config: ChildConfig): Optimise
 
 async function openProfiled(bytes: Uint8Array, config: ChildConfig): Promise<ProfiledSession> {
   const directory = makeScratch(config);
-  const optimisedModelPath = join(directory, "model.onnx");
-  const session = await openSession(bytes, config, {
-    optimisation: "all",
-    optimisedModelPath,
-    profilePrefix: join(directory, PROFILE_PREFIX),
-  });
-  return {
-    session,
-    graph: parseModel(readFileSync(optimisedModelPath)),
-    endProfiling() {
-      session.endProfiling();
-      const text = readProfile(directory);
-      rmSync(directory, { recursive: true, force: true });
-      return text;
-    },
-  };
+  const remove = (): void => rmSync(directory, { recursive: true, force: true });
+  try {
+    const optimisedModelPath = join(directory, "model.onnx");
+    const session = await openSession(bytes, config, {
+      optimisation: "all",
+      optimisedModelPath,
+      profilePrefix: join(directory, PROFILE_PREFIX),
+    });
+    return {
+      session,
+      graph: parseModel(readFileSync(optimisedModelPath)),
+      endProfiling() {
+        session.endProfiling();
+        const text = readProfile(directory);
+        remove();
+        return text;
+      },
+    };
+  } catch (error) {
+    remove();
+    throw error;
+  }
 }
 
 /**

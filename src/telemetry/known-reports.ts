@@ -1,3 +1,4 @@
+import { PASSIVE_SOURCE } from "../drift/index.js";
 import type { LinkReport } from "../protocol/index.js";
 
 /** Reports of one link that are remembered, to know them again. */
@@ -34,7 +35,7 @@ export class KnownReports {
   ): "new" | "duplicate" | "too-many" {
     const link = `${path.from}/${path.to}`;
     const known = this.#links.get(link) ?? { sources: new Map<string, number>(), recent: [] };
-    const own = ["runtime", `probe-${path.from}`, `probe-${path.to}`];
+    const own = [PASSIVE_SOURCE, `probe-${path.from}`, `probe-${path.to}`];
     const isOwn = own.includes(report.source ?? "");
     const verdict = isDuplicate(known, report)
       ? "duplicate"

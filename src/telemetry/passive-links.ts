@@ -1,8 +1,9 @@
 import type { Clock } from "../core/index.js";
+import { PASSIVE_SOURCE } from "../drift/index.js";
 import type { LinkReport } from "../protocol/index.js";
 
-/** As `PASSIVE_SOURCE` of the drift room says: estimates from real transfers. */
-const PASSIVE_SOURCE = /^runtime\b/;
+/** Estimates from real transfers, also of runtimes that tell themselves apart by a suffix. */
+const PASSIVE = new RegExp(`^${PASSIVE_SOURCE}\\b`);
 const LINKS_MAX = 1_000;
 
 /** Knows which links' rates have been told by real transfers lately: those need no bursts. */
@@ -15,7 +16,7 @@ export class PassiveLinks {
   }
 
   hear({ from, to, report }: { from: string; to: string; report: LinkReport }): void {
-    if (report.bandwidthMbps === undefined || !PASSIVE_SOURCE.test(report.source ?? "")) return;
+    if (report.bandwidthMbps === undefined || !PASSIVE.test(report.source ?? "")) return;
     const key = `${from}/${to}`;
     this.#heardMs.delete(key);
     if (this.#heardMs.size < LINKS_MAX) this.#heardMs.set(key, this.#clock.monotonicMs());

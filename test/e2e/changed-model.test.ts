@@ -5,15 +5,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { subscribe } from "../../src/client/index.js";
 import type { PlanDocument } from "../../src/protocol/index.js";
 import { until } from "../support/poll.js";
-import {
-  chainModel,
-  loadConfig,
-  planOf,
-  runDaemon,
-  startSite,
-  tiersOf,
-  writeSite,
-} from "../support/site.js";
+import { awaitTiers, chainModel, loadConfig, planOf, startDaemonAtSite } from "../support/site.js";
 
 const GOOD = { uplink: 100, direct: 100, backbone: 100 };
 const WAIT = { timeoutMs: 60_000 };
@@ -25,17 +17,9 @@ describe("a model whose file has changed", () => {
   });
 
   it("is benchmarked first and then planned with; its old plan serves until then", async () => {
-    const files = await writeSite();
-    cleanup.push(() => files.remove());
-    const daemon = await runDaemon(files.configPath);
-    cleanup.push(() => daemon.stop());
-    const site = await startSite(daemon.broker);
-    cleanup.push(() => site.stop());
+    const { daemon, site, directory, configPath } = await startDaemonAtSite(cleanup);
     site.setLinks(GOOD);
-    const old = await until(() => (tiersOf(planOf(daemon)) === "cloud" ? planOf(daemon) : null), {
-      ...WAIT,
-      what: "a plan",
-    });
+    const old = await awaitTiers(daemon, "cloud", WAIT.timeoutMs);
 
     const seen: (PlanDocument | undefined)[] = [];
     const stop = new AbortController();
@@ -48,8 +32,8 @@ describe("a model whose file has changed", () => {
     await until(() => seen.length > 0, WAIT);
     const changed = chainModel(1);
     const sha256 = createHash("sha256").update(changed).digest("hex");
-    await writeFile(join(files.directory, "chain.onnx"), changed);
-    await daemon.reload(await loadConfig(files.configPath));
+    await writeFile(join(directory, "chain.onnx"), changed);
+    await daemon.reload(await loadConfig(configPath));
     expect(planOf(daemon)?.model.sha256).toBe(old.model.sha256);
     expect(daemon.status().profiles.map(({ model }) => model.sha256)).not.toContain(sha256);
 

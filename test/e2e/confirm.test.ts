@@ -1,9 +1,12 @@
+import { createHash } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Daemon } from "../../src/daemon/index.js";
 import type { Decision, MeasureCommand, PlanDocument, Profile } from "../../src/protocol/index.js";
 import { type PacedAgent, startPacedAgent } from "../support/paced-agent.js";
 import { until } from "../support/poll.js";
-import { planOf, runDaemon, SITE, writeSite } from "../support/site.js";
+import { CHAIN_WIDTH, chainModel, planOf, runDaemon, SITE, writeSite } from "../support/site.js";
 
 const GOOD_MBPS = 100;
 const POOR_MBPS = 0.01;
@@ -46,6 +49,7 @@ describe("confirming a plan before it is published", () => {
   async function start(
     measures: { device?: Measure | null; cloud?: Measure | null },
     confirm: object = {},
+    prepare: (directory: string) => Promise<void> = () => Promise.resolve(),
   ) {
     const files = await writeSite({
       confirm,
@@ -59,6 +63,7 @@ describe("confirming a plan before it is published", () => {
       ],
     });
     cleanup.push(() => files.remove());
+    await prepare(files.directory);
     const daemon = await runDaemon(files.configPath);
     cleanup.push(() => daemon.stop());
     let edgeProfile: Profile | undefined;
@@ -146,6 +151,23 @@ describe("confirming a plan before it is published", () => {
     expect(plan.partitions[0]?.confirmed).toBe(true);
     const waiting = decisions.filter(({ verdict }) => verdict === "confirming");
     expect(waiting.at(-1)?.summary).toMatch(/confirming layers .* revision \d+ stays/);
+  });
+
+  it("tells agents of the files beside the model, as a benchmark does", async () => {
+    const weights = Buffer.alloc(CHAIN_WIDTH * CHAIN_WIDTH * 4);
+    const told: MeasureCommand["sidecars"][] = [];
+    const cloud: Measure = (command, profile) => {
+      told.push(command.sidecars);
+      return honest()(command, profile);
+    };
+    const { improve } = await start({ cloud }, {}, async (directory) => {
+      await writeFile(join(directory, "weights.bin"), weights);
+      await writeFile(join(directory, "chain.onnx"), chainModel(0, "weights.bin"));
+    });
+    improve();
+    const sidecars = await until(() => told[0], { timeoutMs: TIMEOUT_MS, what: "a measurement" });
+    const sha256 = createHash("sha256").update(weights).digest("hex");
+    expect(sidecars).toEqual([{ location: "weights.bin", bytes: weights.byteLength, sha256 }]);
   });
 
   it("corrects a wrong estimate before anything of it is published", async () => {

@@ -8,12 +8,13 @@ import type { Daemon } from "../../src/daemon/index.js";
 import type { PlanDocument } from "../../src/protocol/index.js";
 import { until } from "../support/poll.js";
 import {
+  awaitTiers,
+  type DaemonAtSite,
   lastDecision,
-  planOf,
   loadConfig,
+  planOf,
   runDaemon,
-  type Site,
-  startSite,
+  startDaemonAtSite,
   tiersOf,
   writeSite,
 } from "../support/site.js";
@@ -27,25 +28,8 @@ describe("the daemon", () => {
     for (const step of cleanup.splice(0).reverse()) await step();
   });
 
-  async function start(overrides: Record<string, unknown> = {}): Promise<{
-    daemon: Daemon;
-    site: Site;
-    configPath: string;
-  }> {
-    const files = await writeSite(overrides);
-    cleanup.push(() => files.remove());
-    const daemon = await runDaemon(files.configPath);
-    cleanup.push(() => daemon.stop());
-    const site = await startSite(daemon.broker);
-    cleanup.push(() => site.stop());
-    return { daemon, site, configPath: files.configPath };
-  }
-
-  const awaitTiers = (daemon: Daemon, tiers: string): Promise<PlanDocument> =>
-    until(() => (tiersOf(planOf(daemon)) === tiers ? planOf(daemon) : null), {
-      timeoutMs: 20_000,
-      what: `a plan on ${tiers}`,
-    });
+  const start = (overrides: Record<string, unknown> = {}): Promise<DaemonAtSite> =>
+    startDaemonAtSite(cleanup, { overrides });
 
   it("benchmarks, plans, follows the network and the nodes, and tells its subscribers", async () => {
     const { daemon, site } = await start();

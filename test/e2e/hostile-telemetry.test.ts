@@ -4,13 +4,12 @@ import { type Clock, systemClock } from "../../src/core/index.js";
 import type { Daemon } from "../../src/daemon/index.js";
 import { until } from "../support/poll.js";
 import {
+  awaitTiers,
   planOf,
-  runDaemon,
   SITE,
   type Site,
-  startSite,
+  startDaemonAtSite,
   tiersOf,
-  writeSite,
 } from "../support/site.js";
 
 const MESSAGES = 100_000;
@@ -28,14 +27,9 @@ describe("hostile telemetry", () => {
   async function start(
     clock?: Clock,
   ): Promise<{ daemon: Daemon; site: Site; hostile: MqttClient }> {
-    const files = await writeSite();
-    cleanup.push(() => files.remove());
-    const daemon = await runDaemon(files.configPath, clock);
-    cleanup.push(() => daemon.stop());
-    const site = await startSite(daemon.broker);
-    cleanup.push(() => site.stop());
+    const { daemon, site } = await startDaemonAtSite(cleanup, { clock });
     site.setLinks(GOOD);
-    await until(() => tiersOf(planOf(daemon)) === "cloud", { timeoutMs: 20_000, what: "a plan" });
+    await awaitTiers(daemon, "cloud");
     const hostile = await connectAsync(daemon.broker);
     cleanup.push(() => hostile.endAsync(true));
     return { daemon, site, hostile };

@@ -3,7 +3,7 @@ import { type Report, subscribe } from "../../src/client/index.js";
 import type { Daemon } from "../../src/daemon/index.js";
 import type { PlanDocument } from "../../src/protocol/index.js";
 import { until } from "../support/poll.js";
-import { planOf, runDaemon, type Site, startSite, tiersOf, writeSite } from "../support/site.js";
+import { type DaemonAtSite, planOf, startDaemonAtSite, tiersOf } from "../support/site.js";
 
 const GOOD = { uplink: 100, direct: 100, backbone: 100 };
 const REPORT_MS = 150;
@@ -14,15 +14,10 @@ describe("what runtimes report", () => {
     for (const step of cleanup.splice(0).reverse()) await step();
   });
 
-  async function start(): Promise<{ daemon: Daemon; site: Site }> {
-    const files = await writeSite();
-    cleanup.push(() => files.remove());
-    const daemon = await runDaemon(files.configPath);
-    cleanup.push(() => daemon.stop());
-    const site = await startSite(daemon.broker);
-    cleanup.push(() => site.stop());
-    site.setLinks(GOOD);
-    return { daemon, site };
+  async function start(): Promise<DaemonAtSite> {
+    const started = await startDaemonAtSite(cleanup);
+    started.site.setLinks(GOOD);
+    return started;
   }
 
   const awaitTiers = (daemon: Daemon, test: (tiers: string) => boolean): Promise<PlanDocument> =>

@@ -5,12 +5,13 @@ import type { Daemon } from "../../src/daemon/index.js";
 import type { PlanDocument } from "../../src/protocol/index.js";
 import { until } from "../support/poll.js";
 import {
+  awaitTiers,
+  type DaemonAtSite,
   planOf,
   runDaemon,
   SITE,
-  type Site,
+  startDaemonAtSite,
   startSite,
-  tiersOf,
   writeSite,
 } from "../support/site.js";
 
@@ -23,15 +24,7 @@ describe("the daemon with runtimes", () => {
     for (const step of cleanup.splice(0).reverse()) await step();
   });
 
-  async function start(): Promise<{ daemon: Daemon; site: Site }> {
-    const files = await writeSite();
-    cleanup.push(() => files.remove());
-    const daemon = await runDaemon(files.configPath);
-    cleanup.push(() => daemon.stop());
-    const site = await startSite(daemon.broker);
-    cleanup.push(() => site.stop());
-    return { daemon, site };
-  }
+  const start = (): Promise<DaemonAtSite> => startDaemonAtSite(cleanup);
 
   /** A runtime that records the revisions it prepared and put in force. */
   function runtime(
@@ -62,12 +55,6 @@ describe("the daemon with runtimes", () => {
     cleanup.push(end);
     return { ...seen, stop: end };
   }
-
-  const awaitTiers = (daemon: Daemon, tiers: string): Promise<PlanDocument> =>
-    until(() => (tiersOf(planOf(daemon)) === tiers ? planOf(daemon) : null), {
-      timeoutMs: 20_000,
-      what: `a plan on ${tiers}`,
-    });
 
   const awaitDecision = (daemon: Daemon, verdict: string, about: string): Promise<string> =>
     until(

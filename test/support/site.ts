@@ -3,34 +3,45 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
+import { onnxruntimeVersion } from "../../src/cli/version.js";
 import { type DaemonConfig, loadDaemonConfig } from "../../src/config/index.js";
 import { type Clock, silentLogger, systemClock } from "../../src/core/index.js";
 import { type Daemon, startDaemon } from "../../src/daemon/index.js";
 import type { Decision, ModelRef, PlanDocument, Profile, Tier } from "../../src/protocol/index.js";
-import { buildModel, floats, node, value } from "./onnx-builder.js";
+import { buildModel, externalFloats, floats, node, value } from "./onnx-builder.js";
 import { type PacedAgent, startPacedAgent } from "./paced-agent.js";
 import { until } from "./poll.js";
 
 export const SITE = "test-site";
 const LAYERS = 6;
-const WIDTH = 128;
+export const CHAIN_WIDTH = 128;
 const STATE_TIMEOUT_MS = 20_000;
 
-/** A chain of matrix products: small, quick, and every layer's output may be cut. */
-export function chainModel(seed = 0): Uint8Array {
+/**
+ * A chain of matrix products: small, quick, and every layer's output may be cut. The last layer's weights
+ * lie in the file `lastWeights`, where one is given.
+ */
+export function chainModel(seed = 0, lastWeights?: string): Uint8Array {
   const weights = Array.from({ length: LAYERS }, (_, layer) =>
     floats(
       `w${layer}`,
-      Array.from({ length: WIDTH * WIDTH }, (_, i) => Math.sin(i + layer + seed) / WIDTH),
-      [WIDTH, WIDTH],
+      Array.from(
+        { length: CHAIN_WIDTH * CHAIN_WIDTH },
+        (_, i) => Math.sin(i + layer + seed) / CHAIN_WIDTH,
+      ),
+      [CHAIN_WIDTH, CHAIN_WIDTH],
     ),
   );
+  if (lastWeights !== undefined) {
+    const shape = [CHAIN_WIDTH, CHAIN_WIDTH];
+    weights[LAYERS - 1] = externalFloats(`w${LAYERS - 1}`, shape, { location: lastWeights });
+  }
   return buildModel({
     nodes: weights.map((_, layer) =>
       node("MatMul", [layer === 0 ? "x" : `h${layer - 1}`, `w${layer}`], [`h${layer}`]),
     ),
-    inputs: [value("x", [64, WIDTH])],
-    outputs: [value(`h${LAYERS - 1}`, [64, WIDTH])],
+    inputs: [value("x", [64, CHAIN_WIDTH])],
+    outputs: [value(`h${LAYERS - 1}`, [64, CHAIN_WIDTH])],
     initializers: weights,
   });
 }
@@ -76,7 +87,12 @@ export async function runDaemon(configPath: string, clock: Clock = systemClock):
     clock,
     random: Math.random,
     newId: randomUUID,
-    versions: { scissiond: "test", node: "test", onnxruntime: "test" },
+    // The true ones: a profile of another environment than the node's own is measured again.
+    versions: {
+      scissiond: "test",
+      node: process.versions.node,
+      onnxruntime: onnxruntimeVersion(),
+    },
   });
 }
 
@@ -141,6 +157,44 @@ export async function startSite(brokerUrl: string): Promise<Site> {
       await cloud?.stop();
     },
   };
+}
+
+export interface DaemonAtSite {
+  daemon: Daemon;
+  site: Site;
+  /** With the model's file and the configuration. */
+  directory: string;
+  configPath: string;
+}
+
+/** A daemon with device, edge and cloud around it; what ends them is added to `cleanup`. */
+export async function startDaemonAtSite(
+  cleanup: { push(step: () => Promise<unknown>): unknown },
+  {
+    overrides = {},
+    clock,
+  }: { overrides?: Record<string, unknown>; clock?: Clock | undefined } = {},
+): Promise<DaemonAtSite> {
+  const files = await writeSite(overrides);
+  cleanup.push(() => files.remove());
+  const { directory, configPath } = files;
+  const daemon = await runDaemon(configPath, clock);
+  cleanup.push(() => daemon.stop());
+  const site = await startSite(daemon.broker);
+  cleanup.push(() => site.stop());
+  return { daemon, site, directory, configPath };
+}
+
+/** The site's plan, as soon as its partitions are on these tiers. */
+export function awaitTiers(
+  daemon: Daemon,
+  tiers: string,
+  timeoutMs = 20_000,
+): Promise<PlanDocument> {
+  return until(() => (tiersOf(planOf(daemon)) === tiers ? planOf(daemon) : null), {
+    timeoutMs,
+    what: `a plan on ${tiers}`,
+  });
 }
 
 /** The plan in force of the site's one pipeline. */
