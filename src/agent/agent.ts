@@ -131,7 +131,7 @@ async function joinTelemetry(
     profiles: deps.profiles,
     checkpoints: deps.checkpoints,
     turns,
-    isBusy: () => liveWork.isBusy(),
+    liveWork: () => liveWork.liveWork(),
     signal: stopping.signal,
     onProfile: (profile: Profile) => telemetry.publishProfile(profile),
     onProgress: (progress: BenchmarkProgress) => telemetry.publishProgress(progress),

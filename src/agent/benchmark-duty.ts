@@ -1,4 +1,10 @@
-import { createPace, paceOf, renewProfile, tellProgress } from "../benchmark/index.js";
+import {
+  createPace,
+  type LiveWork,
+  paceOf,
+  renewProfile,
+  tellProgress,
+} from "../benchmark/index.js";
 import { AppError, type Clock, type Logger } from "../core/index.js";
 import {
   type BenchmarkAnswer,
@@ -24,8 +30,8 @@ export interface BenchmarkDutyDeps {
   profiles: JsonFiles;
   /** Benchmarks that were stopped, by SHA-256 of the model. */
   checkpoints: JsonFiles;
-  /** Whether live work on this node needs the machine. */
-  isBusy: () => boolean;
+  /** On this node. */
+  liveWork: () => LiveWork;
   signal: AbortSignal;
   onProfile(profile: Profile): void;
   onProgress(progress: BenchmarkProgress): void;
@@ -73,8 +79,8 @@ async function benchmark(
   options: AgentOptions,
   deps: BenchmarkDutyDeps,
 ): Promise<BenchmarkAnswer> {
-  const { model, inputs, maxCutTensors, sidecars } = command;
-  const { clock, log, signal, checkpoints } = deps;
+  const { model, inputs, maxCutTensors, sidecars, timeoutMs } = command;
+  const { clock, log, signal, checkpoints, liveWork } = deps;
   const path = await deps.cache.fetch({ ...model, sidecars }, signal);
   deps.onModels();
   const { name, tier, hardwareClass } = options.node;
@@ -94,7 +100,7 @@ async function benchmark(
       log,
       clock,
       signal,
-      beforeStep: createPace(paceOf(options.benchmark), { clock, isBusy: deps.isBusy }),
+      beforeStep: createPace(paceOf({ ...options.benchmark, timeoutMs }), { clock, liveWork }),
       checkpoint: {
         load: () => checkpoints.load(model.sha256),
         save: (value) => checkpoints.save(model.sha256, value),

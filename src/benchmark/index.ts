@@ -7,7 +7,7 @@ export { describeEnvironment, readHostId } from "./host.js";
 export { listSidecars } from "./list-sidecars.js";
 export { inspectModel } from "./inspect.js";
 export { type BenchmarkOptions, benchmarkOptionsSchema } from "./options.js";
-export { createPace, paceOf, type PaceOptions } from "./pace.js";
+export { createPace, type LiveWork, paceOf, type PaceOptions } from "./pace.js";
 export { tellProgress } from "./progress.js";
 export { notEqual, type Renewed, renewProfile } from "./renew.js";
 export {

@@ -4,6 +4,9 @@ import { inferenceOptionsSchema } from "../inference/options.js";
 /** Benchmarks yield to whatever else the machine does, live inference above all. */
 const NICENESS = 10;
 
+/** A p95 does not see what happens to fewer than one request in twenty. */
+const LIVE_SHARE_PERCENT = 2;
+
 const percentSchema = z.number().min(0).max(100);
 
 const noiseLimitsSchema = z.strictObject({
@@ -100,6 +103,14 @@ export const benchmarkOptionsSchema = z.strictObject({
     .default(50)
     .describe(
       "Share of its time in which a benchmark of daemon or agent computes; it rests between its steps. Live work has the machine to itself meanwhile.",
+    ),
+  liveSharePercent: z
+    .number()
+    .min(1)
+    .max(100)
+    .default(LIVE_SHARE_PERCENT)
+    .describe(
+      "The same while runtimes report live work on the node, whose p95 it then hardly changes. Such rests are bounded by a third of timeoutMs.",
     ),
   maxCutTensors: z
     .number()

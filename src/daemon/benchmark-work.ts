@@ -59,7 +59,7 @@ export async function startMeasuring(running: Running, telemetry: Telemetry): Pr
         config: () => running.desired.config,
         profileOf: own,
         sidecarsOf: (model, signal) => running.sidecars.of(model, signal),
-        isBusy: () => running.busy.isBusy(running.self.node),
+        liveWork: () => running.busy.liveWork(running.self.node),
         checkpoints,
         telemetry,
         onProfile: (profile) => takeProfile(running, profile),

@@ -1,4 +1,10 @@
-import { createPace, paceOf, renewProfile, tellProgress } from "../benchmark/index.js";
+import {
+  createPace,
+  type LiveWork,
+  paceOf,
+  renewProfile,
+  tellProgress,
+} from "../benchmark/index.js";
 import type { DaemonConfig } from "../config/index.js";
 import { AppError, type Clock, type Logger } from "../core/index.js";
 import {
@@ -30,8 +36,8 @@ export interface MeasureDeps {
   /** What the node measured itself before. */
   profileOf: (job: BenchmarkJob) => Profile | undefined;
   sidecarsOf: (model: ModelFile, signal: AbortSignal) => Promise<Sidecar[]>;
-  /** Whether live work on this node needs the machine. */
-  isBusy: () => boolean;
+  /** On this node. */
+  liveWork: () => LiveWork;
   /** Benchmarks of this node that were stopped, by SHA-256. */
   checkpoints: JsonFiles;
   telemetry: Pick<Telemetry, "command" | "publishProfile">;
@@ -82,7 +88,7 @@ async function measureHere(
       log,
       clock,
       signal,
-      beforeStep: createPace(paceOf(benchmark), { clock, isBusy: deps.isBusy }),
+      beforeStep: createPace(paceOf(benchmark), { clock, liveWork: deps.liveWork }),
       checkpoint: {
         load: () => checkpoints.load(model.sha256),
         save: (value) => checkpoints.save(model.sha256, value),

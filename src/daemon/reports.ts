@@ -15,7 +15,8 @@ export function takeReport(running: Running, node: string, report: ReportMessage
   const nowMs = running.clock.monotonicMs();
   const stages = measuredStages(running, node, report);
   running.loads.report(stages, { node, isBusy: report.busy, nowMs });
-  takeBusy(running, node, report.busy);
+  const isServing = report.stages.some((stage) => stage.node === node);
+  if (report.busy || isServing) takeBusy(running, node, report.busy ? "overload" : "some");
   takeTransfers(running, report, nowMs);
   wake(running);
 }

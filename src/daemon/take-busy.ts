@@ -1,19 +1,21 @@
-import { BUSY_MS } from "./busy-nodes.js";
+import type { LiveWork } from "../benchmark/index.js";
+import { LIVE_WORK_MS } from "./busy-nodes.js";
 import type { Running } from "./running.js";
 
 /** An answer means nothing but that it was heard; without one the next report tells again. */
 const ANSWER_TIMEOUT_MS = 5_000;
 
-/** A runtime says whether its node is overloaded: benchmarks of that node make room, also on its agent. */
-export function takeBusy(running: Running, node: string, isBusy: boolean): void {
+/** A runtime tells of live work on its node: benchmarks of that node make room, also on its agent. */
+export function takeBusy(running: Running, node: string, work: Exclude<LiveWork, "none">): void {
   const { busy, parts, self, log } = running;
-  busy.report(node, isBusy);
+  busy.report(node, work);
   if (node === self.node || running.progress.of(node) === undefined) return;
-  if (!busy.takeTelling(node)) return;
+  const telling = busy.takeTelling(node);
+  if (telling === undefined) return;
   const told = parts.telemetry?.command(
     node,
     "yield",
-    { forMs: BUSY_MS },
+    { forMs: LIVE_WORK_MS, overload: telling === "overload" },
     { timeoutMs: ANSWER_TIMEOUT_MS },
   );
   told?.catch((error: unknown) => log.debug({ node, err: error }, "not told to make room"));

@@ -25,7 +25,7 @@ const PROBE = {
   dataBudget: { megabytesPerHour: null, megabytesPerMonth: null, allMegabytesPerHour: null },
 };
 const THRESHOLDS = { smoothingHalfLifeSeconds: 1, holdSeconds: 1, cooldownSeconds: 1 };
-const BENCHMARK = { warmups: 1, repeats: 5, cpuSharePercent: 100 };
+const BENCHMARK = { warmups: 1, repeats: 5, cpuSharePercent: 100, liveSharePercent: 100 };
 
 export interface DemoFiles {
   daemon: string;

@@ -9,10 +9,10 @@ const KNEE_SLOPE = KNEE_FACTOR ** 2;
 /** No node is taken to be slower than this, however many requests are planned onto it. */
 export const LOAD_FACTOR_MAX = 1_000;
 
-/** A busy node is at least this full, a factor of 4, ... */
+/** A node whose runtime is busy is planned with as at least this full, a factor of 4, ... */
 const BUSY_UTILISATION = 0.75;
-/** ... for so long after its runtime said so the last time. */
-const BUSY_MS = 30_000;
+/** ... for so long after the runtime said so the last time. Benchmarks make room for less long. */
+const FULL_AFTER_BUSY_MS = 30_000;
 /** Reports are smoothed over this long. */
 const REPORT_HALF_LIFE_MS = 5_000;
 /**
@@ -108,7 +108,7 @@ export function observeLoad(
     estimate: addSample(known?.estimate, { value, atMs: nowMs }, REPORT_HALF_LIFE_MS),
     halfLifeMs: isLoaded ? nextHalfLifeMs(halfLifeMs, loadedAtMs, nowMs) : halfLifeMs,
     loadedAtMs: isLoaded ? nowMs : loadedAtMs,
-    busyUntilMs: isBusy ? nowMs + BUSY_MS : nowMs,
+    busyUntilMs: isBusy ? nowMs + FULL_AFTER_BUSY_MS : nowMs,
   };
 }
 

@@ -94,10 +94,12 @@ export const benchmarkAnswerSchema = z.object({
 });
 export type BenchmarkAnswer = z.infer<typeof benchmarkAnswerSchema>;
 
-/** The node has live work to do: benchmarks pause for this long, unless they are told so again. */
+/** The node has live work to do: benchmarks make room for this long, unless they are told so again. */
 export const yieldCommandSchema = z.strictObject({
   id: z.string().min(1).max(64),
   forMs: z.number().int().positive().max(60_000),
+  /** More than it can serve: they pause. */
+  overload: z.boolean().default(false),
 });
 
 export const commandResponseSchema = z.discriminatedUnion("status", [

@@ -34,5 +34,6 @@ while (process.connected) {
   const waitMs = dueMs - monotonicMs();
   if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
   await session.run(feeds);
-  if (process.connected) process.send({ startMs: dueMs, latencyMs: monotonicMs() - dueMs });
+  // The parent may have hung up meanwhile.
+  process.send({ startMs: dueMs, latencyMs: monotonicMs() - dueMs }, () => undefined);
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createPace } from "../../src/benchmark/index.js";
+import { createPace, type LiveWork } from "../../src/benchmark/index.js";
 import { ManualClock } from "../support/manual-clock.js";
 
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -25,8 +25,8 @@ describe("the pace of a benchmark", () => {
   it("keeps to its share of the time", async () => {
     const clock = new ManualClock();
     const pause = createPace(
-      { cpuSharePercent: 25, pausedMsMax: 0 },
-      { clock, isBusy: () => false },
+      { cpuSharePercent: 25, liveSharePercent: 25, pausedMsMax: 0 },
+      { clock, liveWork: () => "none" },
     );
     let worked = 0;
     for (const stepMs of [100, 1_000, 40]) {
@@ -39,27 +39,51 @@ describe("the pace of a benchmark", () => {
 
   it("pauses while live work needs the machine, but not for ever", async () => {
     const clock = new ManualClock();
-    let isBusy = true;
+    let live: LiveWork = "overload";
     const pause = createPace(
-      { cpuSharePercent: 100, pausedMsMax: 5_000 },
-      { clock, isBusy: () => isBusy },
+      { cpuSharePercent: 100, liveSharePercent: 100, pausedMsMax: 5_000 },
+      { clock, liveWork: () => live },
     );
     const paused = pause(never);
     await settle();
     clock.advance(1_000);
     await settle();
-    isBusy = false;
+    live = "none";
     expect(await waited(clock, paused)).toBeLessThanOrEqual(200);
-    isBusy = true;
+    live = "overload";
     expect(await waited(clock, pause(never))).toBeLessThanOrEqual(5_000);
     expect(await waited(clock, pause(never))).toBe(0);
+  });
+
+  it("works less beside live work, while that lasts and within its bound", async () => {
+    const clock = new ManualClock();
+    let live: LiveWork = "some";
+    const pause = createPace(
+      { cpuSharePercent: 50, liveSharePercent: 5, pausedMsMax: 3_000 },
+      { clock, liveWork: () => live },
+    );
+    clock.advance(100);
+    expect(await waited(clock, pause(never))).toBeGreaterThanOrEqual(1_900);
+    clock.advance(100);
+    const paused = pause(never);
+    for (let passedMs = 0; passedMs < 300; passedMs += 10) {
+      clock.advance(10);
+      await settle();
+    }
+    live = "none";
+    expect(await waited(clock, paused)).toBeLessThanOrEqual(200);
+    live = "some";
+    clock.advance(1_000);
+    expect(await waited(clock, pause(never))).toBeLessThan(1_000 + 3_000);
+    clock.advance(100);
+    expect(await waited(clock, pause(never))).toBeLessThanOrEqual(110);
   });
 
   it("ends at once when the benchmark is given up", async () => {
     const clock = new ManualClock();
     const pause = createPace(
-      { cpuSharePercent: 1, pausedMsMax: 5_000 },
-      { clock, isBusy: () => true },
+      { cpuSharePercent: 1, liveSharePercent: 1, pausedMsMax: 5_000 },
+      { clock, liveWork: () => "overload" },
     );
     clock.advance(10_000);
     const stop = new AbortController();

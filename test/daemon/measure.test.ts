@@ -36,7 +36,7 @@ describe("a measurement", () => {
       config: () => config,
       profileOf: () => undefined,
       sidecarsOf: () => Promise.resolve([]),
-      isBusy: () => false,
+      liveWork: () => "none",
       checkpoints: await openJsonFiles({ directory, filesMax: 9, bytesMax: 1_000_000 }),
       telemetry: { command: () => Promise.resolve(null), publishProfile: () => undefined },
       onProfile: (profile) => Promise.resolve(void taken.push(profile)),

@@ -32,10 +32,10 @@ it("takes reports of nodes that were heard of only: made-up names fill no memory
   };
   const report = (): void => takeReport(running as unknown as Running, "gpu-1", BUSY);
   report();
-  expect(busy.isBusy("gpu-1")).toBe(false);
+  expect(busy.liveWork("gpu-1")).toBe("none");
   expect(loads.factorOf("gpu-1", clock.monotonicMs())).toBe(1);
   context.recordNode({ node: "gpu-1" } as NodeState);
   report();
-  expect(busy.isBusy("gpu-1")).toBe(true);
+  expect(busy.liveWork("gpu-1")).toBe("overload");
   expect(loads.factorOf("gpu-1", clock.monotonicMs())).toBeGreaterThan(1);
 });

@@ -71,12 +71,16 @@ describe("live work on a node that is benchmarked", () => {
       stop.abort();
       await following;
     });
-    const report = (busy: boolean): boolean =>
-      runtime.report({ pipeline: "vision", revision: 1, stages: [], transfers: [], busy });
-    await until(() => daemon.status().subscribers === 1 && report(false));
+    const served = [{ node: "cam-1", computeMs: 1 }];
+    const report = (busy: boolean, stages: typeof served): boolean =>
+      runtime.report({ pipeline: "vision", revision: 1, stages, transfers: [], busy });
+    await until(() => daemon.status().subscribers === 1 && report(false, []));
     expect(yields).toEqual([]);
-    report(true);
+    report(false, served);
     await until(() => yields[0]);
-    expect(yields[0]).toMatchObject({ forMs: 10_000 });
+    expect(yields[0]).toMatchObject({ forMs: 10_000, overload: false });
+    report(true, served);
+    await until(() => yields[1]);
+    expect(yields[1]).toMatchObject({ forMs: 10_000, overload: true });
   });
 });

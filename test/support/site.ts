@@ -68,7 +68,7 @@ export function siteYaml(overrides: Record<string, unknown> = {}): string {
     models: [{ name: "chain", path: "chain.onnx" }],
     pipelines: [{ name: "vision", model: "chain", devices: ["cam-1"] }],
     thresholds: { smoothingHalfLifeSeconds: 0.05, holdSeconds: 0, cooldownSeconds: 0 },
-    benchmark: { warmups: 1, repeats: 5, cpuSharePercent: 100 },
+    benchmark: { warmups: 1, repeats: 5, cpuSharePercent: 100, liveSharePercent: 100 },
     // Milliseconds in place of microseconds, so that computing weighs as much as the links.
     emulate: { slowdown: 1_000 },
     ...overrides,
