@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { cpus, totalmem } from "node:os";
 import { describeEnvironment, readHostId } from "../benchmark/index.js";
 import { type Clock, type Logger, type Random, Teardown } from "../core/index.js";
-import type { BenchmarkProgress, NodeState, Profile } from "../protocol/index.js";
+import type { BenchmarkProgress, NodeCommandName, NodeState, Profile } from "../protocol/index.js";
 import { openJsonFiles } from "../store/index.js";
 import {
   type CommandHandler,
@@ -137,11 +137,12 @@ async function joinTelemetry(
     onProgress: (progress: BenchmarkProgress) => telemetry.publishProgress(progress),
     onModels: () => telemetry.setState(state()),
   };
-  const commands = new Map<string, CommandHandler>([
-    ["benchmark", createBenchmarkDuty(options, duty)],
-    ["measure", createMeasureDuty(options, duty)],
-    ["yield", (command) => liveWork.obey(command)],
-  ]);
+  const duties: Record<NodeCommandName, CommandHandler> = {
+    benchmark: createBenchmarkDuty(options, duty),
+    measure: createMeasureDuty(options, duty),
+    yield: (command) => liveWork.obey(command),
+  };
+  const commands = new Map(Object.entries(duties));
   const telemetry = await connectTelemetry(
     options.mqtt,
     { site: options.site, role: "agent", state: state() },

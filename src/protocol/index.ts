@@ -15,6 +15,7 @@ export {
   measureCommandSchema,
   type RangeMeasurement,
 } from "./confirm.js";
+export { NODE_COMMANDS, type NodeCommandName } from "./commands.js";
 export { type Control, controlSchema, type Pin, pinSchema } from "./control.js";
 export { asyncApi, MQTT_CHANNELS } from "./asyncapi.js";
 export { messageSchemaDocument } from "./messages.js";

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { measureAnswerSchema, measureCommandSchema } from "./confirm.js";
 import {
   commandResponseSchema,
+  benchmarkAnswerSchema,
   benchmarkCommandSchema,
   yieldCommandSchema,
   linkReportSchema,
@@ -18,6 +19,7 @@ const MQTT_SCHEMAS = {
   linkReport: linkReportSchema,
   profile: profileSchema,
   benchmarkCommand: benchmarkCommandSchema,
+  benchmarkAnswer: benchmarkAnswerSchema,
   yieldCommand: yieldCommandSchema,
   progress: progressSchema,
   measureCommand: measureCommandSchema,

@@ -4,15 +4,24 @@ import { join } from "node:path";
 import { Ajv } from "ajv";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, it } from "vitest";
+import { z } from "zod";
 import {
   asyncApi,
   CLOSE_CODES,
   clientMessageSchema,
+  commandResponseSchema,
+  controlSchema,
+  decisionSchema,
+  linkReportSchema,
   MQTT_CHANNELS,
   messageSchemaDocument,
+  NODE_COMMANDS,
+  nodeStateSchema,
   type PlanDocument,
   planDocumentSchema,
+  progressSchema,
   serverMessageSchema,
+  sidecarSchema,
 } from "../../src/protocol/index.js";
 import { formatTopic, type Topic } from "../../src/telemetry/topics.js";
 
@@ -65,7 +74,67 @@ describe("docs/protocol.md", () => {
     const sent = Object.entries(CLOSE_CODES).filter(([cause]) => cause !== "tooMany");
     for (const [, code] of sent) expect(page).toContain(`| ${code} |`);
   });
+
+  it("names every MQTT topic with its messages", () => {
+    for (const { address, messages, isRetained } of Object.values(MQTT_CHANNELS)) {
+      const topic = address.replace("{model}", "<model sha256>").replace(/{(\w+)}/g, "<$1>");
+      const names = messages.map((name) => `\`${name}\``).join(", ");
+      const row = page.split("\n").find((line) => line.startsWith(`| \`${topic}\` |`));
+      expect(row?.split("|").slice(4, 6), topic).toEqual([
+        ` ${isRetained ? "yes" : "no"} `,
+        ` ${names} `,
+      ]);
+    }
+  });
+
+  it("has a paragraph for every command of agents, and no other", () => {
+    const commands = [...page.matchAll(/^\*\*`(\w+)`\*\*: /gm)].map(([, name]) => name);
+    expect(commands).toEqual(Object.keys(NODE_COMMANDS));
+  });
+
+  const commands = Object.entries(NODE_COMMANDS).flatMap(([name, { command, answer }]) => [
+    [`command ${name}`, command] as const,
+    ...(answer === null ? [] : [[`answer of ${name}`, answer] as const]),
+  ]);
+  it.each<readonly [string, z.ZodType]>([
+    ["plan", planDocumentSchema],
+    ["decision", decisionSchema],
+    ["sidecar", sidecarSchema],
+    ["control", controlSchema],
+    ["client's message", clientMessageSchema],
+    ["daemon's message", serverMessageSchema],
+    ["node's state", nodeStateSchema],
+    ["link report", linkReportSchema],
+    ["progress", progressSchema],
+    ["response", commandResponseSchema],
+    ...commands,
+  ])("names every member and every word of a %s", (_, schema) => {
+    const named = new Set(
+      [...page.matchAll(/`[^`\n]+`|"\w+"/g)].flatMap(([quoted]) => quoted.match(/\w+/g) ?? []),
+    );
+    expect([...wordsOf(schema)].filter((word) => !named.has(word))).toEqual([]);
+    expect([...wordsOf(z.strictObject({ unheardOf: schema }))]).toContain("unheardOf");
+  });
 });
+
+/** Profiles and what they hold are left to the generated schemas, as the page says. */
+const LEFT_TO_SCHEMAS = new Set(["environment"]);
+
+/** Names of members and of choices, wherever in the schema they stand. */
+function wordsOf(schema: z.ZodType): Set<string> {
+  const words = new Set<string>();
+  const visit = (value: unknown, isMembers: boolean): void => {
+    if (typeof value !== "object" || value === null) return;
+    for (const [key, inner] of Object.entries(value)) {
+      if (isMembers) words.add(key);
+      else if (key === "enum") for (const word of inner as string[]) words.add(word);
+      else if (key === "const" && typeof inner === "string") words.add(inner);
+      if (!isMembers || !LEFT_TO_SCHEMAS.has(key)) visit(inner, !isMembers && key === "properties");
+    }
+  };
+  visit(z.toJSONSchema(schema, { io: "input" }), false);
+  return words;
+}
 
 describe("asyncapi.json", () => {
   const document = asyncApi("1.2.3");
