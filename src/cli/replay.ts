@@ -1,7 +1,12 @@
 import { Command, InvalidArgumentError } from "commander";
 import { formatProblems, loadDaemonConfig } from "../config/index.js";
 import { AppError } from "../core/index.js";
-import { type DriftOptions, driftOptionsSchema } from "../drift/index.js";
+import {
+  DEFAULT_SOURCE_RULES,
+  type DriftOptions,
+  driftOptionsSchema,
+  type SourceRules,
+} from "../drift/index.js";
 import {
   buildQuery,
   costModelSchema,
@@ -115,7 +120,10 @@ export function replayCommand(terminal: Terminal): Command {
       decimalNumber(DURATION_MS),
       0,
     )
-    .option("--config <file>", "take the thresholds of this daemon's configuration")
+    .option(
+      "--config <file>",
+      "take the thresholds, and the weights of link sources, of this daemon's configuration",
+    )
     .option("--pipeline <name>", "and those of this pipeline in it")
     .option(
       "--tune",
@@ -129,7 +137,7 @@ export function replayCommand(terminal: Terminal): Command {
 }
 
 async function replay(terminal: Terminal, flags: ReplayFlags): Promise<void> {
-  const policy = await thresholdsOf(terminal, flags);
+  const { policy, sources } = await optionsOf(terminal, flags);
   const scene = await sceneOf(terminal, flags, flags.fallbackMs ?? policy.fallbackMs);
   const told = flags.switchMs > 0 ? { ...policy, switchCostMs: flags.switchMs } : policy;
   const run: ReplayOptions = { policy: told, switchMs: flags.switchMs };
@@ -141,7 +149,7 @@ async function replay(terminal: Terminal, flags: ReplayFlags): Promise<void> {
     terminal.out(flags.json ? `${JSON.stringify(tuning)}\n` : tuningReport(tuning));
     return;
   }
-  const result = await replayOf(scene, flags, run);
+  const result = await replayOf(scene, flags, { ...run, sources });
   const decisions = decisionsOf(result, { scene, options: told });
   if (flags.plot !== undefined) {
     const chart = timelineChart(scene, result, { title: flags.model, decisions });
@@ -150,7 +158,11 @@ async function replay(terminal: Terminal, flags: ReplayFlags): Promise<void> {
   terminal.out(flags.json ? replayJson(result, decisions) : replayReport(result, decisions));
 }
 
-async function replayOf(scene: Scene, flags: ReplayFlags, run: ReplayOptions): Promise<Replay> {
+async function replayOf(
+  scene: Scene,
+  flags: ReplayFlags,
+  run: ReplayOptions & { sources: SourceRules },
+): Promise<Replay> {
   if (flags.recording.length === 0) return replayTrace(scene, await traceOf(scene, flags), run);
   if (flags.trace !== undefined) {
     throw new AppError("USAGE", "give either --trace or --recording");
@@ -192,18 +204,23 @@ async function sceneOf(terminal: Terminal, flags: ReplayFlags, fallbackMs: numbe
   return { problem, varied: flags.vary, fallbackMs };
 }
 
-async function thresholdsOf(terminal: Terminal, flags: ReplayFlags): Promise<DriftOptions> {
+/** The thresholds, and how much each source of link reports counts. */
+async function optionsOf(
+  terminal: Terminal,
+  flags: ReplayFlags,
+): Promise<{ policy: DriftOptions; sources: SourceRules }> {
   if (flags.config === undefined) {
     if (flags.pipeline !== undefined) {
       throw new AppError("USAGE", "--pipeline names one of a configuration; give --config too");
     }
-    return driftOptionsSchema.parse({});
+    return { policy: driftOptionsSchema.parse({}), sources: DEFAULT_SOURCE_RULES };
   }
   const loaded = await loadDaemonConfig(flags.config, terminal.env);
   if (!loaded.ok) {
     throw new AppError("CONFIG_INVALID", formatProblems(loaded.errors));
   }
-  if (flags.pipeline === undefined) return loaded.config.thresholds;
+  const { sources } = loaded.config.telemetry;
+  if (flags.pipeline === undefined) return { policy: loaded.config.thresholds, sources };
   const pipeline = loaded.config.pipelines.find(({ name }) => name === flags.pipeline);
   if (pipeline === undefined) {
     throw new AppError(
@@ -211,7 +228,7 @@ async function thresholdsOf(terminal: Terminal, flags: ReplayFlags): Promise<Dri
       `--pipeline ${flags.pipeline}: ${flags.config} has no such pipeline`,
     );
   }
-  return pipeline.thresholds;
+  return { policy: pipeline.thresholds, sources };
 }
 
 /** "device:edge,device:cloud". */

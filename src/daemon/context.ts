@@ -1,16 +1,14 @@
 import {
   addSample,
   type Estimate,
-  hearSource,
+  type HeardLink,
+  hearLink,
   type LinkSample,
-  type SourceReading,
   withSample,
 } from "../drift/index.js";
 import type { LinkReport, NodeState, Profile } from "../protocol/index.js";
 import { isCurrent } from "./current.js";
 
-/** Anything slower than this, but more than nothing, counts as this slow. */
-const BANDWIDTH_MBPS_MIN = 0.01;
 /** A remembered value gives way to the first sample that is measured. */
 const REMEMBERED_WEIGHT = 1e-9;
 const NODES_MAX = 10_000;
@@ -43,10 +41,8 @@ interface LinkState {
   lossPercent: number | null;
   isDown: boolean;
   seenAtMs: number | null;
-  /** What each of its sources says. */
-  readings: readonly SourceReading[];
-  /** The newest of each, as it was measured. */
-  newest: { rttMs: number | null; bandwidthMbps: number | null };
+  /** What its sources say, as it was measured. */
+  heard: HeardLink;
   samples: readonly LinkSample[];
 }
 
@@ -75,14 +71,14 @@ export class Context {
   /** `sourceWeight` is how much the report's source counts beside others of the link. */
   recordLink(
     path: { from: string; to: string },
-    heard: LinkReport,
+    report: LinkReport,
     time: { nowMs: number; halfLifeMs: number; sourceWeight?: number },
   ): void {
     const key = linkKey(path);
     if (!this.#links.has(key)) this.#makeRoomFor(path);
     if (this.#links.size >= LINKS_MAX && !this.#links.has(key)) return;
     const old = this.#links.get(key);
-    const { readings, combined: report } = hearSource(old?.readings ?? [], heard, {
+    const { heard, news, isDown, quality } = hearLink(old?.heard, report, {
       weight: time.sourceWeight ?? 1,
       atMs: time.nowMs,
     });
@@ -90,29 +86,20 @@ export class Context {
       value === undefined
         ? estimate
         : addSample(estimate, { value, atMs: time.nowMs }, time.halfLifeMs);
-    const { lossPercent } = report;
-    const isDown = lossPercent === 100 || report.bandwidthMbps === 0;
-    // An outage is a moment of its own; it says nothing about the rate while there is one.
-    const bandwidthMbps = isDown ? undefined : atLeast(report.bandwidthMbps, BANDWIDTH_MBPS_MIN);
-    const rttMs = report.rttMs ?? old?.newest.rttMs ?? null;
-    const rateMbps = bandwidthMbps ?? old?.newest.bandwidthMbps ?? null;
     const samples = old?.samples ?? [];
-    const isKnown = rttMs !== null && (isDown || rateMbps !== null);
-    const quality = isKnown ? { rttMs, bandwidthMbps: isDown ? 0 : (rateMbps ?? 0) } : undefined;
     this.#links.set(key, {
       from: path.from,
       to: path.to,
-      rtt: sample(old?.rtt, report.rttMs),
+      rtt: sample(old?.rtt, news.rttMs),
       secondsPerMegabit: sample(
         old?.secondsPerMegabit,
-        bandwidthMbps === undefined ? undefined : 1 / bandwidthMbps,
+        news.bandwidthMbps === undefined ? undefined : 1 / news.bandwidthMbps,
       ),
-      jitterMs: heard.jitterMs ?? old?.jitterMs ?? null,
-      lossPercent: lossPercent ?? old?.lossPercent ?? null,
+      jitterMs: report.jitterMs ?? old?.jitterMs ?? null,
+      lossPercent: news.lossPercent ?? old?.lossPercent ?? null,
       isDown,
       seenAtMs: Math.max(time.nowMs, old?.seenAtMs ?? Number.NEGATIVE_INFINITY),
-      readings,
-      newest: { rttMs, bandwidthMbps: rateMbps },
+      heard,
       samples:
         quality === undefined ? samples : withSample(samples, { atMs: time.nowMs, ...quality }),
     });
@@ -144,8 +131,8 @@ export class Context {
         lossPercent: null,
         isDown: false,
         seenAtMs: null,
-        readings: [],
-        newest: {
+        heard: {
+          readings: [],
           rttMs: link.rttMs,
           bandwidthMbps: link.secondsPerMegabit === null ? null : 1 / link.secondsPerMegabit,
         },
@@ -222,10 +209,6 @@ export class Context {
       ) ?? own
     );
   }
-}
-
-function atLeast(value: number | undefined, least: number): number | undefined {
-  return value === undefined ? undefined : Math.max(value, least);
 }
 
 function linkKey(path: { from: string; to: string }): string {

@@ -36,6 +36,7 @@ export {
   switchCostMsOf,
   type Verdict,
 } from "./policy.js";
+export { type HeardLink, type Hearing, hearLink } from "./hear-link.js";
 export {
   hearSource,
   PASSIVE_SOURCE,

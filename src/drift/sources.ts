@@ -12,6 +12,12 @@ const FRESH_MS = 20_000;
 const SOURCES_MAX = 8;
 /** From so many on, one source alone never decides. */
 const QUORUM = 3;
+/** Who has missed a report by half of its usual pause says nothing about whether the link is down. */
+const PAUSES_MAX = 1.5;
+/** Nobody falls silent sooner, however quickly he reported before. */
+const SILENT_MS_MIN = 1_000;
+/** How much of its longest pause a source is still granted after each shorter one. */
+const PAUSE_KEPT = 0.75;
 
 /** The weight of a source; 0 where no rule fits. */
 export function sourceWeight(rules: SourceRules, source = UNNAMED_SOURCE): number {
@@ -32,13 +38,16 @@ export interface SourceReading {
   /** Infinite while it says that nothing passes. */
   readonly secondsPerMegabit: Reading | undefined;
   readonly lossPercent: Reading | undefined;
+  /** About the longest of its recent pauses; undefined before the second report. */
+  readonly pauseMs: number | undefined;
 }
 
 /**
  * Takes one report and tells what all recent sources together say of what it reports. A link with one
  * source is as that source says. Of two the weightier one holds, their middle where they weigh alike.
  * Of more it is their weighted median, kept between the second lowest and the second highest value: so
- * one that lies never moves it beyond what the others say.
+ * one that lies never moves it beyond what the others say. The link is down when those that say so weigh
+ * more than all others together that still report; see `saysDown`.
  */
 export function hearSource(
   known: readonly SourceReading[],
@@ -59,32 +68,55 @@ export function hearSource(
 }
 
 function combinedReport(readings: readonly SourceReading[], report: LinkReport): LinkReport {
-  const secondsPerMegabit = combinedOf(readings, "secondsPerMegabit");
-  const rttMs = report.rttMs === undefined ? undefined : combinedOf(readings, "rttMs");
-  const lossPercent =
-    report.lossPercent === undefined ? undefined : combinedOf(readings, "lossPercent");
-  const isDown = secondsPerMegabit === Number.POSITIVE_INFINITY;
-  const isRate = isDown || report.bandwidthMbps !== undefined || isOutage(report);
+  const nowMs = Math.max(...readings.map(newestMs));
+  const isDown = saysDown(readings, nowMs);
+  // Whoever was outvoted about it has nothing else to say.
+  const believed = isDown ? readings : readings.filter((reading) => !tellsOutage(reading));
+  const combinedOf = (
+    metric: "rttMs" | "secondsPerMegabit" | "lossPercent",
+  ): number | undefined => {
+    const values = believed.flatMap(({ weight, [metric]: reading }) =>
+      reading === undefined || nowMs - reading.atMs > FRESH_MS
+        ? []
+        : [{ value: reading.value, weight }],
+    );
+    return values.length === 0 ? undefined : combine(values);
+  };
+  const rttMs = report.rttMs === undefined ? undefined : combinedOf("rttMs");
+  const lossPercent = report.lossPercent === undefined ? undefined : combinedOf("lossPercent");
+  const isRate = report.bandwidthMbps !== undefined || isOutage(report);
+  const secondsPerMegabit = isRate && !isDown ? combinedOf("secondsPerMegabit") : undefined;
   return {
     ...(rttMs === undefined ? {} : { rttMs }),
-    ...(secondsPerMegabit === undefined || !isRate ? {} : { bandwidthMbps: 1 / secondsPerMegabit }),
-    ...(lossPercent === undefined
-      ? {}
-      : { lossPercent: isDown ? lossPercent : below100(lossPercent) }),
+    ...(isDown ? { bandwidthMbps: 0 } : {}),
+    ...(secondsPerMegabit === undefined ? {} : { bandwidthMbps: 1 / secondsPerMegabit }),
+    ...(lossPercent === undefined ? {} : { lossPercent }),
   };
 }
 
-function combinedOf(
-  readings: readonly SourceReading[],
-  metric: "rttMs" | "secondsPerMegabit" | "lossPercent",
-): number | undefined {
-  const nowMs = Math.max(...readings.map(newestMs));
-  const values = readings.flatMap(({ weight, [metric]: reading }) =>
-    reading === undefined || nowMs - reading.atMs > FRESH_MS
-      ? []
-      : [{ value: reading.value, weight }],
+/**
+ * Whether those that still report take the link to be down: by a strict majority of their weight, and
+ * from `QUORUM` on never one alone, nor against one alone. In a true outage the source beyond it falls
+ * silent and has no vote soon after, so a tie does not last.
+ */
+function saysDown(readings: readonly SourceReading[], nowMs: number): boolean {
+  const voters = readings.filter(
+    (reading) => nowMs - newestMs(reading) <= Math.min(FRESH_MS, silentMs(reading)),
   );
-  return values.length === 0 ? undefined : combine(values);
+  const down = voters.filter(tellsOutage);
+  if (voters.length >= QUORUM && down.length <= 1) return false;
+  if (voters.length >= QUORUM && down.length >= voters.length - 1) return true;
+  const weigh = (of: readonly SourceReading[]): number =>
+    of.reduce((sum, { weight }) => sum + weight, 0);
+  return weigh(down) > weigh(voters) / 2;
+}
+
+function tellsOutage({ secondsPerMegabit }: SourceReading): boolean {
+  return secondsPerMegabit?.value === Number.POSITIVE_INFINITY;
+}
+
+function silentMs({ pauseMs }: SourceReading): number {
+  return pauseMs === undefined ? FRESH_MS : Math.max(SILENT_MS_MIN, pauseMs * PAUSES_MAX);
 }
 
 /** The middle of weighted values, as `hearSource` says. At least one value; weights are positive. */
@@ -115,7 +147,7 @@ function withReport(
   const isDown = isOutage(report);
   const newer = (before: Reading | undefined, value: number | undefined): Reading | undefined =>
     value === undefined || (before !== undefined && before.atMs > atMs) ? before : { value, atMs };
-  const wasDown = old?.secondsPerMegabit?.value === Number.POSITIVE_INFINITY;
+  const wasDown = old !== undefined && tellsOutage(old);
   const isLate = old !== undefined && newestMs(old) > atMs;
   const isBack = wasDown && !isDown && !isLate;
   const rate = report.bandwidthMbps;
@@ -128,7 +160,14 @@ function withReport(
       isDown ? Number.POSITIVE_INFINITY : rate === undefined ? undefined : 1 / rate,
     ),
     lossPercent: newer(isBack ? undefined : old?.lossPercent, report.lossPercent),
+    pauseMs: old === undefined || isLate ? old?.pauseMs : usualPauseMs(old, atMs),
   };
+}
+
+function usualPauseMs(old: SourceReading, atMs: number): number {
+  const pauseMs = atMs - newestMs(old);
+  const known = old.pauseMs ?? pauseMs;
+  return Math.max(pauseMs, PAUSE_KEPT * known + (1 - PAUSE_KEPT) * pauseMs);
 }
 
 function isOutage({ lossPercent, bandwidthMbps }: LinkReport): boolean {
@@ -138,9 +177,4 @@ function isOutage({ lossPercent, bandwidthMbps }: LinkReport): boolean {
 function newestMs({ rttMs, secondsPerMegabit, lossPercent }: SourceReading): number {
   const times = [rttMs, secondsPerMegabit, lossPercent].flatMap((reading) => reading?.atMs ?? []);
   return Math.max(...times);
-}
-
-/** A loss of 100 % would say that nothing passes, which the sources together deny. */
-function below100(lossPercent: number): number {
-  return Math.min(lossPercent, 99.9);
 }

@@ -1,5 +1,10 @@
 export { decisionsOf, type ReplayDecision } from "./decisions.js";
-export { parseRecording, type Recording, replayRecording } from "./recording.js";
+export {
+  momentsOfRecording,
+  parseRecording,
+  type Recording,
+  replayRecording,
+} from "./recording.js";
 export { countVariedLinks, type Scene, type TierPair } from "./scene.js";
 export {
   type Course,

@@ -1,5 +1,13 @@
 import { AppError } from "../core/index.js";
-import { linkKey, type LinkQuality, type Moment } from "../drift/index.js";
+import {
+  type HeardLink,
+  hearLink,
+  linkKey,
+  type LinkQuality,
+  type Moment,
+  type SourceRules,
+  sourceWeight,
+} from "../drift/index.js";
 import { type RankedPlan, rankPlans } from "../planner/index.js";
 import { parseJson, type Recorded, recordSchema } from "../protocol/index.js";
 import { planKey } from "./pool.js";
@@ -10,14 +18,15 @@ const MS_PER_SECOND = 1_000;
 const SECONDS_MAX = 1_000_000;
 const LINES_MAX = 5_000_000;
 /** A longer silence is replayed as this long: the recorder was off, or the wall clock jumped. */
-const GAP_SECONDS_MAX = 60;
+const GAP_MS_MAX = 60_000;
 /** So many seconds, evenly taken, are planned for to find the plans to choose from. */
 const PLANNED_SECONDS_MAX = 1_000;
 const STATIC_SECONDS = 10;
 
-/** Link samples of a recording in order, in seconds since its start. */
+/** Link samples of a recording in order of arrival. */
 export interface Recording {
-  samples: readonly (Extract<Recorded, { kind: "link" }> & { second: number })[];
+  /** `atMs`: when it was measured, since the start. `second`: when it arrived. */
+  samples: readonly (Extract<Recorded, { kind: "link" }> & { atMs: number; second: number })[];
   /** Decisions that the daemon made while it recorded. */
   decisions: number;
 }
@@ -29,8 +38,8 @@ export interface Recording {
 export function parseRecording(files: readonly { path: string; text: string }[]): Recording {
   const samples: Recording["samples"][number][] = [];
   let decisions = 0;
-  let second = 0;
-  let lastMs: number | null = null;
+  let nowMs = 0;
+  let lastAt: number | null = null;
   for (const { path, text } of files) {
     const lines = text.split("\n", LINES_MAX);
     for (const [index, line] of lines.entries()) {
@@ -46,48 +55,68 @@ export function parseRecording(files: readonly { path: string; text: string }[])
         decisions += 1;
         continue;
       }
-      const passed = (record.at - (lastMs ?? record.at)) / MS_PER_SECOND;
-      second += Math.min(Math.max(passed, 0), GAP_SECONDS_MAX);
-      lastMs = record.at;
-      samples.push({ ...record, second: Math.floor(second) });
+      const passedMs: number = record.at - (lastAt ?? record.at);
+      // One that was measured before another that came sooner. Longer ago the wall clock has jumped.
+      const isLate = passedMs < 0 && passedMs > -GAP_MS_MAX;
+      const atMs = isLate ? nowMs + passedMs : nowMs + Math.min(Math.max(passedMs, 0), GAP_MS_MAX);
+      if (!isLate) {
+        lastAt = record.at;
+        nowMs = atMs;
+      }
+      samples.push({ ...record, atMs, second: Math.floor(nowMs / MS_PER_SECOND) });
     }
   }
   if (samples.length === 0) {
     throw new AppError("TRACE_INVALID", `${files[0]?.path ?? "the recording"}: no link samples`);
   }
-  if (second >= SECONDS_MAX) {
+  if (nowMs / MS_PER_SECOND >= SECONDS_MAX) {
     throw new AppError("TRACE_INVALID", `more than ${SECONDS_MAX} seconds; replay fewer files`);
   }
   return { samples, decisions };
 }
 
-/** As `replayTrace`, with every link as it was recorded; links that were not keep their quality. */
+/**
+ * As `replayTrace`, with every link as it was recorded, its sources weighed by `options.sources` as in
+ * the daemon; links that were not recorded keep their quality.
+ */
 export function replayRecording(
   scene: Scene,
   recording: Recording,
-  options: ReplayOptions,
+  options: ReplayOptions & { sources: SourceRules },
 ): Replay {
-  const moments = momentsOfRecording(scene, recording);
+  const moments = momentsOfRecording(momentBefore(scene).links, recording, options.sources);
   const start = startingPlan(scene);
   const [early = momentBefore(scene)] = meanMoment(moments.slice(0, STATIC_SECONDS));
   const [kept = start] = rankPlans(problemIn(scene, early)).plans;
   return replay(scene, { moments, plans: plansFor(scene, moments), start, kept }, options);
 }
 
-/** The newest of every link at the end of each second. */
-function momentsOfRecording(scene: Scene, { samples }: Recording): Moment[] {
-  const known = new Map<string, LinkQuality>(momentBefore(scene).links);
+/**
+ * Every link at the end of each second, by what all its sources said until then. Links that are not
+ * among those `before` are in no plan, and are left out.
+ */
+export function momentsOfRecording(
+  before: ReadonlyMap<string, LinkQuality>,
+  { samples }: Recording,
+  rules: SourceRules,
+): Moment[] {
+  const known = new Map(before);
+  const heard = new Map<string, HeardLink>();
+  const newestMs = new Map<string, number>();
   const moments: Moment[] = [];
-  for (const sample of samples) {
-    while (moments.length < sample.second) moments.push(momentOf(known, moments.length));
-    const key = linkKey(sample);
-    const before = known.get(key);
-    if (before === undefined) continue;
-    const isDown = sample.lossPercent === 100;
-    known.set(key, {
-      rttMs: sample.rttMs ?? before.rttMs,
-      bandwidthMbps: isDown ? 0 : (sample.bandwidthMbps ?? before.bandwidthMbps),
-    });
+  for (const { second, atMs, from, to, ...report } of samples) {
+    while (moments.length < second) moments.push(momentOf(known, moments.length));
+    const key = linkKey({ from, to });
+    const old = known.get(key);
+    const weight = sourceWeight(rules, report.source);
+    if (old === undefined || weight === 0) continue;
+    const last = heard.get(key) ?? { ...old, readings: [] };
+    const hearing = hearLink(last, report, { weight, atMs });
+    heard.set(key, hearing.heard);
+    const isNewest = atMs >= (newestMs.get(key) ?? 0);
+    if (!isNewest || hearing.quality === undefined) continue;
+    newestMs.set(key, atMs);
+    known.set(key, hearing.quality);
   }
   moments.push(momentOf(known, moments.length));
   return moments;

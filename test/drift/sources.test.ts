@@ -105,6 +105,74 @@ describe("link sources", () => {
     expect(back.bandwidthMbps).toBeCloseTo(40);
   });
 
+  /** Reports one after the other, each at its time; what the link is taken for after each of them. */
+  function said(
+    reports: readonly { source: string; second: number; mbps: number; weight?: number }[],
+  ) {
+    let readings: readonly SourceReading[] = [];
+    return reports.map(({ source, second, mbps, weight = 1 }) => {
+      const report = { source, bandwidthMbps: mbps };
+      const result = hearSource(readings, report, { weight, atMs: second * 1_000 });
+      readings = result.readings;
+      return result.combined.bandwidthMbps;
+    });
+  }
+
+  it("of two that weigh alike, one that says down does not take the link down", () => {
+    const reports = Array.from({ length: 20 }, (_, second) => [
+      { source: "honest", second, mbps: 40 },
+      { source: "liar", second, mbps: second === 0 ? 40 : 0 },
+    ]).flat();
+    for (const mbps of said(reports)) expect(mbps).toBeCloseTo(40);
+  });
+
+  it("where the weightier of two says down, it is down, and the other way round it is not", () => {
+    const both = (probe: number, meter: number) =>
+      said([
+        { source: "probe", second: 0, mbps: probe, weight: 2 },
+        { source: "meter", second: 0, mbps: meter, weight: 1 },
+      ]).at(-1);
+    expect(both(0, 40)).toBe(0);
+    expect(both(40, 0)).toBeCloseTo(40);
+  });
+
+  it("a true outage is one as soon as the source beyond it has missed a report", () => {
+    // Both report every two seconds; after second 10 the far one is not heard any more.
+    const near = Array.from({ length: 12 }, (_, index) => ({
+      source: "near",
+      second: 2 * index,
+      mbps: index > 5 ? 0 : 40,
+    }));
+    const far = near.slice(0, 6).map((report) => ({ ...report, source: "far", mbps: 40 }));
+    const reports = [...far, ...near].sort((one, other) => one.second - other.second);
+    const down = reports.filter((_, index) => said(reports.slice(0, index + 1)).at(-1) === 0);
+    expect(down[0]?.second).toBe(14);
+    expect(down).toHaveLength(5);
+  });
+
+  it("down needs a strict majority of the weight, and of three or more never one alone", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.record({ weight, isDown: fc.boolean() }), { minLength: 2, maxLength: 7 }),
+        (all) => {
+          const { combined } = heard(
+            all.map(({ weight, isDown }, index) => ({
+              report: { source: `s${index}`, bandwidthMbps: isDown ? 0 : 40 },
+              weight,
+            })),
+          );
+          const weigh = (of: typeof all): number => of.reduce((sum, one) => sum + one.weight, 0);
+          const down = all.filter(({ isDown }) => isDown);
+          const isAlone = (count: number): boolean => all.length > 2 && count <= 1;
+          const expected = isAlone(down.length)
+            ? false
+            : isAlone(all.length - down.length) || weigh(down) > weigh(all) / 2;
+          expect(combined.bandwidthMbps === 0).toBe(expected);
+        },
+      ),
+    );
+  });
+
   it("keeps few sources of a flood of names", () => {
     const reports = Array.from({ length: 1_000 }, (_, index) => ({
       report: { source: `s${index}`, rttMs: 1 },
