@@ -109,14 +109,16 @@ function describeProgress(progress: NonNullable<Status["benchmark"]["progress"]>
 
 function describeNodes({ nodes }: Status): string {
   if (nodes.length === 0) return "";
-  const rows = nodes.map(({ name, tier, hardwareClass, online, emulatedSlowdown }) => [
+  const rows = nodes.map(({ name, tier, hardwareClass, online, emulatedSlowdown, loadFactor }) => [
     name,
     tier,
     hardwareClass,
     online ? "online" : "OFFLINE",
+    loadFactor === undefined ? "?" : `× ${Number(loadFactor.toPrecision(3))}`,
     emulatedSlowdown === 1 ? "" : `times × ${emulatedSlowdown} (emulated)`,
   ]);
-  return renderTable(["node", "tier", "hardware class", "state", ""], rows);
+  const heads = ["node", "tier", "hardware class", "state", "load", ""];
+  return renderTable(heads, rows, new Set(["load"]));
 }
 
 function describeLinks({ links }: Status): string {

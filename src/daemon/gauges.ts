@@ -1,7 +1,7 @@
 import type { Running } from "./running.js";
 
 /** Brings the gauges that nobody updates on change to the present, just before they are read. */
-export function refreshGauges({ metrics, context, parts, clock, desired }: Running): void {
+export function refreshGauges({ metrics, context, loads, parts, clock, desired }: Running): void {
   metrics.nodesOnline(context.nodes().filter(({ status }) => status === "online").length);
   metrics.subscribers(parts.publisher?.subscribers() ?? 0);
   metrics.mqttConnected(parts.telemetry?.connected ?? false);
@@ -23,6 +23,7 @@ export function refreshGauges({ metrics, context, parts, clock, desired }: Runni
       .profiles()
       .filter((profile) => profile.node.name === node)
       .map((profile) => clock.nowMs() - profile.measuredAt);
+    metrics.nodeLoad(node, loads.factorOf(node, clock.monotonicMs()));
     metrics.profileAge(node, ages.length === 0 ? null : Math.max(0, ...ages));
   }
 }

@@ -148,6 +148,7 @@ export function currentStatus(running: Running): Status {
     self: running.self,
     state: running.store.state,
     context: running.context,
+    loads: running.loads,
     pipelines: pipelinesOf(running),
     problems: problemsOf(running),
     notices: [running.store.notice ?? [], parts.benchmarks?.notices() ?? []].flat(),

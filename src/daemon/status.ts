@@ -2,6 +2,7 @@ import type { NodeState, Status } from "../protocol/index.js";
 import type { RolloutInfo } from "../publisher/index.js";
 import type { StoreState } from "../store/index.js";
 import type { Context } from "./context.js";
+import type { Loads } from "./loads.js";
 import type { Pipeline } from "./problem.js";
 
 const MS_PER_SECOND = 1_000;
@@ -12,6 +13,7 @@ export interface StatusInputs {
   self: NodeState;
   state: StoreState;
   context: Context;
+  loads: Loads;
   pipelines: readonly Pipeline[];
   problems: readonly string[];
   /** Worth telling, but no reason not to be ready. */
@@ -53,13 +55,14 @@ export function statusOf(inputs: StatusInputs): Status {
   };
 }
 
-function nodesOf({ context }: StatusInputs): Status["nodes"] {
+function nodesOf({ context, loads, time }: StatusInputs): Status["nodes"] {
   return context.nodes().map((node) => ({
     name: node.node,
     tier: node.tier,
     hardwareClass: node.hardwareClass,
     online: node.status === "online",
     emulatedSlowdown: node.emulatedSlowdown,
+    loadFactor: loads.factorOf(node.node, time.monotonicMs),
   }));
 }
 

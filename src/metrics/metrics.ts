@@ -19,6 +19,8 @@ export interface Metrics {
   benchmarkFinished(run: { node: string; result: "ok" | "failed"; durationMs: number }): void;
   /** Null where the node has no profile. */
   profileAge(node: string, ageMs: number | null): void;
+  /** How many times as long the node takes as when it is idle. */
+  nodeLoad(node: string, factor: number): void;
   /** Null where the value is unknown or stale; it then disappears instead of staying at its last value. */
   link(link: {
     from: string;
@@ -101,7 +103,7 @@ function planMetrics(registry: Registry): PlanMetrics {
 
 type ContextMetrics = Pick<
   Metrics,
-  "benchmarkFinished" | "profileAge" | "link" | "nodesOnline" | "mqttConnected"
+  "benchmarkFinished" | "profileAge" | "nodeLoad" | "link" | "nodesOnline" | "mqttConnected"
 >;
 
 function contextMetrics(registry: Registry): ContextMetrics {
@@ -114,6 +116,11 @@ function contextMetrics(registry: Registry): ContextMetrics {
     registers: [registry],
   });
   const age = make.gauge("scission_profile_age_seconds", "Age of the oldest profile.", ["node"]);
+  const load = make.gauge(
+    "scission_node_load_factor",
+    "How many times as long a node takes as when it is idle.",
+    ["node"],
+  );
   const rtt = make.gauge("scission_link_rtt_seconds", "Round trip, smoothed.", ["from", "to"]);
   const bandwidth = make.gauge("scission_link_bandwidth_bytes_per_second", "Bandwidth, smoothed.", [
     "from",
@@ -125,6 +132,7 @@ function contextMetrics(registry: Registry): ContextMetrics {
     benchmarkFinished: ({ node, result, durationMs }) =>
       durations.labels(node, result).observe(durationMs / 1_000),
     profileAge: (node, ageMs) => setOrRemove(age, [node], ageMs === null ? null : ageMs / 1_000),
+    nodeLoad: (node, factor) => load.labels(node).set(factor),
     link({ from, to, rttMs, bandwidthMbps }) {
       setOrRemove(rtt, [from, to], rttMs === null ? null : rttMs / 1_000);
       const bytesPerSecond =

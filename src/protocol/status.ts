@@ -22,6 +22,11 @@ export const statusSchema = z.strictObject({
       hardwareClass: nameSchema,
       online: z.boolean(),
       emulatedSlowdown: z.number().positive(),
+      /**
+       * How many times as long it takes for whoever comes as when it is idle, by the plans in force and by
+       * what its runtime measures. Left out by daemons of before it was told.
+       */
+      loadFactor: z.number().min(1).optional(),
     }),
   ),
   links: z.array(

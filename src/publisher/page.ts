@@ -4,6 +4,8 @@ import type { Status } from "../protocol/index.js";
 type Html = ReturnType<typeof html>;
 
 const REFRESH_SECONDS = 5;
+/** Less than this is not worth a word. */
+const LOAD_TOLD_MIN = 1.1;
 /** The page runs no script and loads nothing; names from models and nodes are escaped by `html`. */
 export const PAGE_SECURITY_POLICY =
   "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -67,11 +69,13 @@ function pipelineRow({ name, plan, lastDecision }: Status["pipelines"][number]):
 
 function nodeRow(node: Status["nodes"][number]): string[] {
   const emulated = node.emulatedSlowdown === 1 ? "" : `, slowed down ${node.emulatedSlowdown}×`;
+  const factor = node.loadFactor ?? 1;
+  const loaded = factor < LOAD_TOLD_MIN ? "" : `, load makes it ${factor.toFixed(1)}× slower`;
   return [
     node.name,
     node.tier,
     node.hardwareClass,
-    (node.online ? "online" : "offline") + emulated,
+    (node.online ? "online" : "offline") + emulated + loaded,
   ];
 }
 

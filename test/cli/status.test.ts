@@ -19,7 +19,14 @@ const STATUS = aStatus({
   ready: false,
   problems: ["broker mqtt://far is not connected"],
   nodes: [
-    { name: "cam-1", tier: "device", hardwareClass: "pi-5", online: true, emulatedSlowdown: 8 },
+    {
+      name: "cam-1",
+      tier: "device",
+      hardwareClass: "pi-5",
+      online: true,
+      emulatedSlowdown: 8,
+      loadFactor: 1.8349,
+    },
     { name: "gpu-1", tier: "cloud", hardwareClass: "a100", online: false, emulatedSlowdown: 1 },
   ],
   links: [
@@ -65,8 +72,8 @@ describe("scissiond status", () => {
     const { output } = terminal;
     expect(output).toContain("NOT READY");
     expect(output).toContain("problem: broker mqtt://far is not connected");
-    expect(output).toMatch(/cam-1 +device +pi-5 +online +times × 8 \(emulated\)/);
-    expect(output).toMatch(/gpu-1 +cloud +a100 +OFFLINE/);
+    expect(output).toMatch(/cam-1 +device +pi-5 +online +× 1.83 +times × 8 \(emulated\)/);
+    expect(output).toMatch(/gpu-1 +cloud +a100 +OFFLINE +\?/);
     expect(output).toMatch(/cam-1 → edge-1 +4.25 ms +\? +0 % +5 min +STALE/);
     expect(output).toMatch(/vision-cam-1 +net +1 +layers 0–9 on cam-1, 12.50 ms/);
     expect(output).toMatch(/vision-cam-2 +net +- +no plan yet/);

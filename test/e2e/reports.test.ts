@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { type Report, subscribe } from "../../src/client/index.js";
 import type { Daemon } from "../../src/daemon/index.js";
-import type { PlanDocument } from "../../src/protocol/index.js";
+import { type PlanDocument, statusSchema } from "../../src/protocol/index.js";
 import { until } from "../support/poll.js";
 import { type DaemonAtSite, planOf, startDaemonAtSite, tiersOf } from "../support/site.js";
 
@@ -66,6 +66,13 @@ describe("what runtimes report", () => {
     });
     const { reason } = await awaitTiers(daemon, (tiers) => !tiers.includes("cloud"));
     expect(reason).toContain("load of gpu-1");
+    const http = `http://127.0.0.1:${daemon.port}`;
+    const told = statusSchema.parse(await (await fetch(`${http}/api/v1/status`)).json());
+    const factor = told.nodes.find(({ name }) => name === "gpu-1")?.loadFactor;
+    expect(factor).toBeGreaterThan(10);
+    const metrics = await (await fetch(`${http}/metrics`)).text();
+    const gauge = /^scission_node_load_factor\{node="gpu-1"\} (\S+)$/m.exec(metrics)?.[1];
+    expect(Number(gauge)).toBeGreaterThan(10);
   });
 
   it("takes the rate of a link from real tensors", async () => {

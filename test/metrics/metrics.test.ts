@@ -8,6 +8,7 @@ describe("metrics", () => {
     const metrics = createMetrics(build);
     metrics.planPublished({ pipeline: "camera", revision: 7, predictedLatencyMs: 250 });
     metrics.link({ from: "cam-1", to: "edge-1", rttMs: 20, bandwidthMbps: 80 });
+    metrics.nodeLoad("cam-1", 1.5);
     metrics.benchmarkFinished({ node: "cam-1", result: "ok", durationMs: 1_500 });
     metrics.storeWritten({ result: "ok", durationMs: 2, at: 5_000 });
     const text = await metrics.render();
@@ -21,6 +22,7 @@ describe("metrics", () => {
     expect(lines).toContain(
       'scission_benchmark_duration_seconds_sum{node="cam-1",result="ok"} 1.5',
     );
+    expect(lines).toContain('scission_node_load_factor{node="cam-1"} 1.5');
     expect(lines).toContain("scission_store_last_write_timestamp_seconds 5");
     expect(text).toContain('scission_build_info{version="0.1.0"');
     expect(text).toContain("nodejs_eventloop_lag_seconds");
