@@ -9,6 +9,7 @@ import {
   parseJson,
   profileSchema,
 } from "../protocol/index.js";
+import { ClockOffsets } from "./clock-offset.js";
 import { KnownReports } from "./known-reports.js";
 import type { MqttOptions } from "./options.js";
 import { observePresence, type Presence } from "./presence.js";
@@ -30,7 +31,7 @@ export interface LinkEvent {
   report: LinkReport;
   /** Unix milliseconds of the arrival. */
   receivedAtMs: number;
-  /** Monotonic milliseconds of the measurement, as far as `at` tells: for ages and windows. */
+  /** Monotonic milliseconds of the measurement, as far as `at` and the source's clock tell: for ages and windows. */
   measuredMonotonicMs: number;
 }
 
@@ -73,6 +74,7 @@ export class Intake {
   readonly #links: LatestPerKey<LinkEvent>;
   readonly #strangeLinks: LatestPerKey<LinkEvent>;
   readonly #reports: KnownReports;
+  readonly #clocks: ClockOffsets;
   readonly #presence = new Map<string, Presence>();
   readonly #profileBuckets = new Map<string, Bucket>();
 
@@ -86,6 +88,7 @@ export class Intake {
     const keysMax = Math.min(STRANGE_LINKS_MAX, limits.linksMax);
     this.#strangeLinks = new LatestPerKey({ rate, keysMax }, deps.clock, deliver);
     this.#reports = new KnownReports(limits.linksMax);
+    this.#clocks = new ClockOffsets(limits, limits.linksMax);
   }
 
   stop(): void {
@@ -135,16 +138,19 @@ export class Intake {
     const report = this.#parse(message, linkReportSchema, LINK_BYTES_MAX);
     if (report === undefined) return;
     const receivedAtMs = clock.nowMs();
-    const ageMs = receivedAtMs - (report.at ?? receivedAtMs);
-    if (ageMs > this.#limits.maxAgeSeconds * 1_000) {
-      this.#reject("too-old", message, `measured ${ageMs} ms ago`);
+    const offsetMs = receivedAtMs - (report.at ?? receivedAtMs);
+    const nowMs = clock.monotonicMs();
+    const source = `${topic.from}/${topic.to}/${report.source ?? ""}`;
+    const age =
+      report.at === undefined
+        ? { kind: "taken" as const, ageMs: 0 }
+        : this.#clocks.observe(source, { offsetMs, nowMs });
+    if (age.kind !== "taken") {
+      const when = offsetMs > 0 ? `${offsetMs} ms ago` : `${-offsetMs} ms from now`;
+      this.#reject(age.kind, message, `measured ${when}, or by a clock that is off`);
       return;
     }
-    if (-ageMs > this.#limits.futureToleranceSeconds * 1_000) {
-      this.#reject("future", message, `measured ${-ageMs} ms from now`);
-      return;
-    }
-    const measuredMonotonicMs = clock.monotonicMs() - Math.max(0, ageMs);
+    const measuredMonotonicMs = nowMs - age.ageMs;
     this.#offer(message, {
       from: topic.from,
       to: topic.to,

@@ -94,6 +94,14 @@ export const mqttOptionsSchema = z.strictObject({
         .max(86_400)
         .default(10)
         .describe("A link report may be this far in the future, for clocks that differ."),
+      clockSkewSecondsMax: z
+        .number()
+        .nonnegative()
+        .max(86_400)
+        .default(600)
+        .describe(
+          "A source whose clock is always off by the same, up to this, is understood after ten seconds; 0: never.",
+        ),
       linkReportsPerSecond: z
         .number()
         .positive()
