@@ -1,30 +1,28 @@
 import { Argument, Command, Option } from "commander";
+import { z } from "zod";
 import { AppError } from "../core/index.js";
-import { type Control, parseValue, type Pin, pinSchema } from "../protocol/index.js";
-import { DEFAULT_URL, unreachable } from "./daemon-address.js";
+import { type Control, parseJson, parseValue, type Pin, pinSchema } from "../protocol/index.js";
+import { askDaemon, type Reply } from "./ask-daemon.js";
+import { addDaemonOptions, type DaemonFlags, readLogin } from "./daemon-login.js";
 import type { Terminal } from "./terminal.js";
-import { bearerHeaders, readToken, TOKEN_FILE_OPTION } from "./token.js";
 
 const ACTIONS = ["pause", "resume", "pin", "rollback", "replan", "bench"] as const;
 const TIMEOUT_MS = 30_000;
 const STAGE = /^([a-z0-9-]+):(\d+)-(\d+)$/;
 
-interface ControlFlags {
-  url: string;
-  tokenFile?: string;
+interface ControlFlags extends DaemonFlags {
   stage?: string[];
 }
 
 export function controlCommand(terminal: Terminal): Command {
-  return new Command("control")
+  const command = new Command("control")
     .description("Tell a running daemon what to do with a pipeline: pause, pin, rollback and more.")
     .addArgument(new Argument("<action>", "what to do").choices(ACTIONS))
-    .argument("<pipeline>", "name of the pipeline, as `status` shows it")
-    .option("--url <url>", "address of the daemon", DEFAULT_URL)
+    .argument("<pipeline>", "name of the pipeline, as `status` shows it");
+  return addDaemonOptions(command)
     .addOption(
       new Option("--stage <node:first-last...>", "for pin: the layers that a node runs, in order"),
     )
-    .option(...TOKEN_FILE_OPTION)
     .addHelpText(
       "after",
       `
@@ -37,9 +35,9 @@ Examples:
   scissiond control resume vision-cam-1 --token-file admin.token`,
     )
     .action(async (action: (typeof ACTIONS)[number], pipeline: string, flags: ControlFlags) => {
-      const command: Control =
+      const order: Control =
         action === "pin" ? { action, partitions: stagesOf(flags.stage ?? []) } : { action };
-      await send(terminal, { command, pipeline, flags });
+      await send(terminal, { order, pipeline, flags });
       terminal.err(`${pipeline}: ${action} accepted\n`);
     });
 }
@@ -59,27 +57,21 @@ function stagesOf(texts: readonly string[]): Pin {
 
 async function send(
   terminal: Terminal,
-  order: { command: Control; pipeline: string; flags: ControlFlags },
+  { order, pipeline, flags }: { order: Control; pipeline: string; flags: ControlFlags },
 ): Promise<void> {
-  const { command, pipeline, flags } = order;
-  const { url } = flags;
-  if (!URL.canParse(url)) throw new AppError("USAGE", `${url} is no URL; use http://HOST:PORT`);
-  const token = await readToken(terminal, flags.tokenFile);
-  const path = `/api/v1/pipelines/${encodeURIComponent(pipeline)}/control`;
-  const response = await fetch(new URL(path, url), {
-    method: "POST",
-    headers: { "content-type": "application/json", ...bearerHeaders(token) },
-    body: JSON.stringify(command),
-    signal: AbortSignal.any([terminal.signal, AbortSignal.timeout(TIMEOUT_MS)]),
-  }).catch((cause: unknown) => {
-    throw unreachable(url, cause);
+  const reply = await askDaemon(await readLogin(terminal, flags), {
+    path: `/api/v1/pipelines/${encodeURIComponent(pipeline)}/control`,
+    body: order,
+    timeoutMs: TIMEOUT_MS,
+    signal: terminal.signal,
   });
-  const body: unknown = await response.json().catch(() => undefined);
-  if (response.ok) return;
-  throw new AppError("COMMAND_FAILED", `the daemon refused: ${refusalOf(body, response.status)}`);
+  if (reply.status >= 200 && reply.status < 300) return;
+  throw new AppError("COMMAND_FAILED", `the daemon refused: ${refusalOf(reply)}`);
 }
 
-function refusalOf(body: unknown, status: number): string {
-  const error = (body as { error?: { message?: unknown } } | undefined)?.error;
-  return typeof error?.message === "string" ? error.message : `HTTP status ${status}`;
+const refusalSchema = z.object({ error: z.object({ message: z.string() }) });
+
+function refusalOf({ status, text }: Reply): string {
+  const refusal = parseJson(text, refusalSchema);
+  return refusal.ok ? refusal.value.error.message : `HTTP status ${status}`;
 }

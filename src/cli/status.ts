@@ -1,70 +1,51 @@
 import { Command } from "commander";
-import { AppError, printable } from "../core/index.js";
+import { printable } from "../core/index.js";
 import { parseJson, type Status, statusSchema } from "../protocol/index.js";
-import { DEFAULT_URL, unreachable } from "./daemon-address.js";
+import { askDaemon } from "./ask-daemon.js";
+import {
+  addDaemonOptions,
+  type DaemonFlags,
+  type DaemonLogin,
+  readLogin,
+  unreachable,
+} from "./daemon-login.js";
 import { describePlan } from "./plan-words.js";
 import { progressCells } from "./progress-bar.js";
 import { renderTable } from "./table.js";
 import type { Terminal } from "./terminal.js";
-import { bearerHeaders, readToken, TOKEN_FILE_OPTION } from "./token.js";
 
 const STATUS_PATH = "/api/v1/status";
 const TIMEOUT_MS = 10_000;
-const BODY_BYTES_MAX = 67_108_864;
 
 export function statusCommand(terminal: Terminal): Command {
-  return new Command("status")
-    .description("Show nodes, links, plans and problems of a running daemon.")
-    .option("--url <url>", "address of the daemon", DEFAULT_URL)
-    .option(...TOKEN_FILE_OPTION)
+  const command = new Command("status").description(
+    "Show nodes, links, plans and problems of a running daemon.",
+  );
+  return addDaemonOptions(command)
     .option("--json", "print one JSON document instead of tables")
     .addHelpText(
       "after",
       `
 Examples:
   scissiond status
-  scissiond status --url http://edge-1:8420 --json`,
+  scissiond status --url http://edge-1:8420 --json
+  scissiond status --url https://edge-1:8420 --ca site-ca.pem --token-file reader.token`,
     )
-    .action(async ({ url, tokenFile, json }: { url: string; tokenFile?: string; json?: true }) => {
-      const token = await readToken(terminal, tokenFile);
-      const status = await fetchStatus(url, token, terminal.signal);
+    .action(async ({ json, ...flags }: DaemonFlags & { json?: true }) => {
+      const status = await fetchStatus(await readLogin(terminal, flags), terminal.signal);
       terminal.out(json === true ? `${JSON.stringify(status, null, 2)}\n` : describeStatus(status));
     });
 }
 
-/** Asks the daemon. Throws USAGE for no URL, DAEMON_UNREACHABLE where no daemon of this kind answers. */
-async function fetchStatus(
-  url: string,
-  token: string | undefined,
-  signal: AbortSignal,
-): Promise<Status> {
-  if (!URL.canParse(url)) throw new AppError("USAGE", `${url} is no URL; use http://HOST:PORT`);
-  let text: string;
-  try {
-    const response = await fetch(new URL(STATUS_PATH, url), {
-      headers: bearerHeaders(token),
-      signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
-    });
-    if (!response.ok) throw new Error(`HTTP status ${response.status}`);
-    text = await boundedText(response);
-  } catch (error) {
-    throw unreachable(url, error);
-  }
-  const status = parseJson(text, statusSchema);
+/** Asks the daemon. Throws DAEMON_UNREACHABLE where no daemon of this kind answers. */
+async function fetchStatus(login: DaemonLogin, signal: AbortSignal): Promise<Status> {
+  const { url } = login;
+  const question = { path: STATUS_PATH, timeoutMs: TIMEOUT_MS, signal };
+  const reply = await askDaemon(login, question);
+  if (reply.status !== 200) throw unreachable(url, new Error(`HTTP status ${reply.status}`));
+  const status = parseJson(reply.text, statusSchema);
   if (!status.ok) throw unreachable(url, new Error(`this is no status: ${status.message}`));
   return status.value;
-}
-
-async function boundedText(response: Response): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  let bytes = 0;
-  for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
-    bytes += chunk.byteLength;
-    if (bytes > BODY_BYTES_MAX) throw new Error(`it sent more than ${BODY_BYTES_MAX} bytes`);
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
 }
 
 /** The status as tables. */

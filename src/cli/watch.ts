@@ -2,16 +2,21 @@ import { Command } from "commander";
 import { type ConnectionState, subscribe, type Update } from "../client/index.js";
 import { printable } from "../core/index.js";
 import type { PlanDocument } from "../protocol/index.js";
-import { DEFAULT_URL, unreachable } from "./daemon-address.js";
+import {
+  addDaemonOptions,
+  type DaemonFlags,
+  type DaemonLogin,
+  readLogin,
+  unreachable,
+} from "./daemon-login.js";
 import { describePlan } from "./plan-words.js";
 import type { Terminal } from "./terminal.js";
-import { readToken, TOKEN_FILE_OPTION } from "./token.js";
 
 export function watchCommand(terminal: Terminal): Command {
-  return new Command("watch")
-    .description("Follow the plans of a running daemon: one line for each update.")
-    .option("--url <url>", "address of the daemon", DEFAULT_URL)
-    .option(...TOKEN_FILE_OPTION)
+  const command = new Command("watch").description(
+    "Follow the plans of a running daemon: one line for each update.",
+  );
+  return addDaemonOptions(command)
     .option("--json", "print one JSON document per line")
     .addHelpText(
       "after",
@@ -22,21 +27,15 @@ Examples:
   scissiond watch
   scissiond watch --url http://edge-1:8420 --json`,
     )
-    .action(async ({ url, tokenFile, json }: WatchFlags) => {
-      const token = await readToken(terminal, tokenFile);
-      await watch(terminal, { url, token }, json === true ? jsonLines : textLines);
+    .action(async ({ json, ...flags }: DaemonFlags & { json?: true }) => {
+      const login = await readLogin(terminal, flags);
+      await watch(terminal, login, json === true ? jsonLines : textLines);
     });
-}
-
-interface WatchFlags {
-  url: string;
-  tokenFile?: string;
-  json?: true;
 }
 
 async function watch(
   terminal: Terminal,
-  { url, token }: { url: string; token: string | undefined },
+  { url, token, tls }: DaemonLogin,
   linesOf: (update: Update) => string[],
 ): Promise<void> {
   const stop = new AbortController();
@@ -53,8 +52,8 @@ async function watch(
     }
   };
   const signal = AbortSignal.any([terminal.signal, stop.signal]);
-  const login = token === undefined ? {} : { token };
-  for await (const update of subscribe(url, { signal, onConnection, ...login })) {
+  const bearer = token === undefined ? {} : { token };
+  for await (const update of subscribe(url, { signal, onConnection, tls, ...bearer })) {
     for (const line of linesOf(update)) terminal.out(`${line}\n`);
   }
   if (firstFailure !== undefined) throw unreachable(url, new Error(firstFailure));

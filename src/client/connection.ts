@@ -7,7 +7,7 @@ import {
   serverMessageSchema,
   UPDATES_SUBPROTOCOL,
 } from "../protocol/index.js";
-import type { ConnectionOptions } from "./options.js";
+import type { ConnectionOptions, TlsOptions } from "./options.js";
 import type { SocketFactory, SocketLike } from "./socket.js";
 
 /** How long a close may take before the socket is destroyed. */
@@ -20,6 +20,7 @@ export interface Conversation {
   clock: Clock;
   openSocket: SocketFactory;
   token: string | undefined;
+  tls: TlsOptions | undefined;
   /** Ends the conversation. */
   signal: AbortSignal;
   /** The connection is open; `send` returns false, and sends nothing, after its end. */
@@ -61,6 +62,7 @@ export async function converse(conversation: Conversation): Promise<string | und
     socket = await conversation.openSocket(url, UPDATES_SUBPROTOCOL, {
       messageBytesMax,
       token: conversation.token,
+      tls: conversation.tls,
     });
     listen(socket, { ended: ended.signal, closed, end, heard: onHeard }, conversation);
     const first = AbortSignal.any([ended.signal, heard.first.signal]);

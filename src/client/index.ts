@@ -9,10 +9,10 @@ export {
   type SocketFactory,
   type SocketLike,
   type StorageLike,
-  type SubscribeOptions,
   type Subscription,
   storagePlanCache,
-  subscribe,
   type Update,
 } from "./browser.js";
 export { filePlanCache } from "./file-cache.js";
+export type { TlsOptions } from "./options.js";
+export { type SubscribeOptions, subscribe } from "./subscribe.js";

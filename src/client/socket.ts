@@ -1,4 +1,5 @@
 import type * as Ws from "ws";
+import type { TlsOptions } from "./options.js";
 
 interface SocketEvents {
   open: object;
@@ -23,6 +24,8 @@ export interface SocketOptions {
   messageBytesMax: number;
   /** Bearer token. */
   token: string | undefined;
+  /** In Node only. */
+  tls: TlsOptions | undefined;
 }
 
 export type SocketFactory = (
@@ -34,7 +37,8 @@ export type SocketFactory = (
 type BrowserWebSocket = new (url: string, protocols: string[]) => SocketLike;
 
 /** `ws` where it can be loaded, which is in Node; else the browser's own WebSocket. */
-export const openSocket: SocketFactory = async (url, subprotocol, { messageBytesMax, token }) => {
+export const openSocket: SocketFactory = async (url, subprotocol, options) => {
+  const { messageBytesMax, token, tls } = options;
   // In a browser the import fails, or a bundler has put a module without this export in its place.
   const ws: Partial<typeof Ws> = await import("ws").catch(() => ({}));
   const { WebSocket: NodeWebSocket } = ws;
@@ -42,9 +46,11 @@ export const openSocket: SocketFactory = async (url, subprotocol, { messageBytes
     return new NodeWebSocket(url, [subprotocol], {
       maxPayload: messageBytesMax,
       perMessageDeflate: false,
+      ...tls,
       ...(token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } }),
     });
   }
+  if (tls !== undefined) throw new Error("certificates can be given in Node only");
   const { WebSocket } = globalThis as { WebSocket?: BrowserWebSocket };
   if (WebSocket === undefined) throw new Error("this platform has no WebSocket");
   return new WebSocket(url, [subprotocol, ...bearerSubprotocol(token)]);

@@ -11,7 +11,7 @@ import {
 import type { PlanCache } from "./cache.js";
 import { converse } from "./connection.js";
 import { type Intake, takeIn } from "./intake.js";
-import { type ConnectionOptions, connectionOptionsSchema } from "./options.js";
+import { type ConnectionOptions, connectionOptionsSchema, type TlsOptions } from "./options.js";
 import { Preparations, type RuntimeHooks } from "./preparations.js";
 import { type Change, type Delivery, Replica } from "./replica.js";
 import { openSocket, type SocketFactory } from "./socket.js";
@@ -47,6 +47,8 @@ export interface SubscribeOptions extends RuntimeHooks {
   pipelines?: readonly string[];
   /** Bearer token, where the daemon asks for one. */
   token?: string;
+  /** Certificates for `https:` and `wss:`. In Node only. */
+  tls?: TlsOptions;
   /** Plans known from an earlier run; they are not sent again while they are still in force. */
   have?: readonly PlanDocument[];
   /**
@@ -78,12 +80,16 @@ export interface Subscription extends AsyncIterable<Update> {
  * full jitter and takes up where it was. The first update is a snapshot; then come changes, the newest
  * of each pipeline. A runtime acknowledges an update by asking for the next one: by then the plan must
  * be in force, and no request that began here on an older one may be under way.
- * `break` or `signal` closes the connection. Throws USAGE at once for a wrong URL or wrong names.
+ * `break` or `signal` closes the connection. Throws USAGE at once for a wrong URL, wrong names, or a
+ * certificate without its key.
  */
 export function subscribe(url: string, options: SubscribeOptions = {}): Subscription {
   const target = updatesUrl(url);
   const hello = parseValue(helloOf(options, undefined), subscribeMessageSchema);
   if (!hello.ok) throw new AppError("USAGE", `cannot subscribe: ${hello.message}`);
+  if ((options.tls?.cert === undefined) !== (options.tls?.key === undefined)) {
+    throw new AppError("USAGE", "a client certificate needs both tls.cert and tls.key");
+  }
   const connection = connectionOptionsSchema.parse(options.connection ?? {});
   let newest: Link | undefined;
   return {
@@ -252,6 +258,7 @@ async function keepConnected(link: Link, connecting: Connecting): Promise<void> 
       clock,
       openSocket: options.openSocket ?? openSocket,
       token: options.token,
+      tls: options.tls,
       signal,
       onOpen(send) {
         link.opened(send);

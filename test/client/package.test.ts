@@ -37,6 +37,8 @@ const PAGE = `
 import { storagePlanCache, subscribe } from "scissiond/client";
 const updates = subscribe(location.origin, { cache: storagePlanCache(localStorage) });
 for await (const update of updates) document.title = String(update.plans.size);
+// @ts-expect-error: a page chooses no certificates.
+subscribe(location.origin, { tls: { ca: "" } });
 // @ts-expect-error: there are no files in a browser.
 import { filePlanCache } from "scissiond/client";
 `;

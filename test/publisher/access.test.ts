@@ -1,15 +1,12 @@
-import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
 import { request } from "node:https";
 import { readFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { subscribe } from "../../src/client/index.js";
 import { UPDATES_SUBPROTOCOL } from "../../src/protocol/index.js";
 import { clientOptionsSchema } from "../../src/publisher/options.js";
+import { type Certificates, makeCertificates } from "../support/certificates.js";
 import { aPlan } from "../support/plans.js";
 import { until } from "../support/poll.js";
 import { type RunningPublisher, runPublisher } from "../support/publisher.js";
@@ -142,27 +139,13 @@ describe("clients with tokens", () => {
 });
 
 describe("TLS", () => {
-  let directory = "";
-  const file = (name: string): string => join(directory, name);
-  const openssl = (...words: string[]): void => {
-    execFileSync("openssl", words, { cwd: directory, stdio: "ignore" });
-  };
+  let certificates: Certificates;
+  const file = (name: string): string => certificates.path(name);
 
   beforeAll(() => {
-    directory = mkdtempSync(join(tmpdir(), "scissiond-tls-"));
-    const ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-    const ca = ["-subj", "/CN=test-ca", "-keyout", "ca.key", "-out", "ca.pem"];
-    openssl("req", "-x509", "-days", "2", ...ec, ...ca);
-    for (const [name, subject] of [
-      ["server", "/CN=localhost"],
-      ["client", "/CN=camera-7"],
-    ] as const) {
-      openssl("req", ...ec, "-subj", subject, "-keyout", `${name}.key`, "-out", `${name}.csr`);
-      const signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2"];
-      openssl("x509", "-req", "-in", `${name}.csr`, ...signed, "-out", `${name}.pem`);
-    }
+    certificates = makeCertificates({ server: "localhost", client: "camera-7" });
   });
-  afterAll(() => rmSync(directory, { recursive: true, force: true }));
+  afterAll(() => certificates.remove());
 
   function status(
     publisher: RunningPublisher,

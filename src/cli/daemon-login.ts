@@ -1,0 +1,80 @@
+import { readFile } from "node:fs/promises";
+import type { Command } from "commander";
+import type { TlsOptions } from "../client/index.js";
+import { AppError, errorMessage } from "../core/index.js";
+import type { Terminal } from "./terminal.js";
+
+const DEFAULT_URL = "http://127.0.0.1:8420";
+
+/** What `addDaemonOptions` reads. */
+export interface DaemonFlags {
+  url: string;
+  tokenFile?: string;
+  ca?: string;
+  cert?: string;
+  key?: string;
+}
+
+/** A daemon, and what to show it. */
+export interface DaemonLogin {
+  url: string;
+  token: string | undefined;
+  tls: TlsOptions;
+}
+
+/** Where the daemon is and how to log in: the options of every command that talks to one. */
+export function addDaemonOptions(command: Command): Command {
+  return command
+    .option("--url <url>", "address of the daemon", DEFAULT_URL)
+    .option(
+      "--token-file <path>",
+      "file that holds the bearer token, where the daemon asks for one (or SCISSIOND_TOKEN)",
+    )
+    .option("--ca <path>", "PEM of the authorities to trust, for https://")
+    .option("--cert <path>", "PEM of your own certificate, where the daemon knows you by it")
+    .option("--key <path>", "PEM of that certificate's key");
+}
+
+/**
+ * Reads the files that the flags name. The token comes from its file, else from the environment; never
+ * from the command line, which all can read. Throws USAGE for what cannot be used.
+ */
+export async function readLogin(
+  terminal: Pick<Terminal, "env">,
+  flags: DaemonFlags,
+): Promise<DaemonLogin> {
+  const { url, tokenFile, ca, cert, key } = flags;
+  if (!URL.canParse(url)) throw new AppError("USAGE", `${url} is no URL; use http://HOST:PORT`);
+  if ((cert === undefined) !== (key === undefined)) {
+    throw new AppError("USAGE", "give --cert and --key together");
+  }
+  return {
+    url,
+    token:
+      tokenFile === undefined
+        ? terminal.env["SCISSIOND_TOKEN"]
+        : (await contentOf("--token-file", tokenFile)).trim(),
+    tls: {
+      ...(ca === undefined ? {} : { ca: await contentOf("--ca", ca) }),
+      ...(cert === undefined ? {} : { cert: await contentOf("--cert", cert) }),
+      ...(key === undefined ? {} : { key: await contentOf("--key", key) }),
+    },
+  };
+}
+
+async function contentOf(flag: string, path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (cause) {
+    throw new AppError("USAGE", `cannot read ${flag}: ${errorMessage(cause)}`, { cause });
+  }
+}
+
+/** The error of a command that finds no daemon; says what to look at next. */
+export function unreachable(url: string, cause: unknown): AppError {
+  // Of a name with several addresses each has its own error, and the whole has none.
+  const [first] = cause instanceof AggregateError ? (cause.errors as unknown[]) : [];
+  const reason = errorMessage(first ?? cause);
+  const message = `no daemon answers at ${url} (${reason}); is it running, and is --url right?`;
+  return new AppError("DAEMON_UNREACHABLE", message, { cause });
+}
