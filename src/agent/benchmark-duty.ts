@@ -42,13 +42,16 @@ export interface BenchmarkDutyDeps {
 export function createBenchmarkDuty(
   options: AgentOptions,
   deps: BenchmarkDutyDeps,
-): (command: unknown) => Promise<BenchmarkAnswer> {
-  return async (value) => {
+): (command: unknown, signal: AbortSignal) => Promise<BenchmarkAnswer> {
+  return async (value, signal) => {
     const parsed = parseValue(value, benchmarkCommandSchema);
     if (!parsed.ok) throw new AppError("COMMAND_FAILED", `bad command: ${parsed.message}`);
     const { model, inputs, maxCutTensors } = parsed.value;
     const key = JSON.stringify(["benchmark", model.sha256, inputs, maxCutTensors]);
-    return deps.turns.run(key, () => benchmarkInTime(parsed.value, options, deps));
+    return deps.turns.run({ key, signal }, (gone) => {
+      const ends = AbortSignal.any([deps.signal, gone]);
+      return benchmarkInTime(parsed.value, options, { ...deps, signal: ends });
+    });
   };
 }
 

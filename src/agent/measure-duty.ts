@@ -27,14 +27,17 @@ export interface MeasureDutyDeps {
 export function createMeasureDuty(
   options: AgentOptions,
   deps: MeasureDutyDeps,
-): (command: unknown) => Promise<MeasureAnswer> {
-  return async (value) => {
+): (command: unknown, signal: AbortSignal) => Promise<MeasureAnswer> {
+  return async (value, signal) => {
     const parsed = parseValue(value, measureCommandSchema);
     if (!parsed.ok) throw new AppError("COMMAND_FAILED", `bad command: ${parsed.message}`);
     const { model, inputs, maxCutTensors, ranges } = parsed.value;
     const key = JSON.stringify(["measure", model.sha256, inputs, maxCutTensors, ranges]);
     if (deps.turns.isBusyWithout(key)) return { kind: "busy" };
-    return deps.turns.run(key, () => measure(parsed.value, options, deps));
+    return deps.turns.run({ key, signal }, (gone) => {
+      const ends = AbortSignal.any([deps.signal, gone]);
+      return measure(parsed.value, options, { ...deps, signal: ends });
+    });
   };
 }
 

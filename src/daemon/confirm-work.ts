@@ -10,6 +10,7 @@ import {
   type RangeMeasurement,
 } from "../protocol/index.js";
 import { withConfirmedRanges } from "../store/index.js";
+import { LEASE_MS } from "../telemetry/index.js";
 import { Confirmations, type ConfirmJob } from "./confirmations.js";
 import { fullAtOf, withNewer } from "./confirmed.js";
 import type { Confirming } from "./judge-deps.js";
@@ -122,7 +123,7 @@ async function measureThere(
       node,
       "measure",
       { ...told, ranges, timeoutMs },
-      { timeoutMs: timeoutMs + ANSWER_ALLOWANCE_MS, signal },
+      { timeoutMs: timeoutMs + ANSWER_ALLOWANCE_MS, leaseMs: LEASE_MS, signal },
     );
     return checked({ node, ranges }, data);
   } catch (error) {

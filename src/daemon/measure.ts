@@ -16,7 +16,7 @@ import {
   type Sidecar,
 } from "../protocol/index.js";
 import type { JsonFiles } from "../store/index.js";
-import type { Telemetry } from "../telemetry/index.js";
+import { LEASE_MS, type Telemetry } from "../telemetry/index.js";
 import type { BenchmarkJob } from "./benchmark-job.js";
 import type { MeasureLimits } from "./benchmarks.js";
 import { asTold, withCutsOf } from "./model-as-told.js";
@@ -132,7 +132,7 @@ async function measureThere(
         timeoutMs,
         ...(mayLook && isLookEnough(deps.profileOf(job), deps) ? { look: true } : {}),
       },
-      { timeoutMs: timeoutMs + REMOTE_ALLOWANCE_MS, signal },
+      { timeoutMs: timeoutMs + REMOTE_ALLOWANCE_MS, leaseMs: LEASE_MS, signal },
     ),
     benchmarkAnswerSchema,
   );

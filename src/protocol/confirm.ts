@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { inputBindingSchema, sidecarsSchema } from "./mqtt.js";
+import { inputBindingSchema, leaseMsSchema, sidecarsSchema } from "./mqtt.js";
 import { modelRefSchema, nameSchema, sha256Schema } from "./names.js";
 import { environmentSchema } from "./profile.js";
 
@@ -23,6 +23,7 @@ export const measureCommandSchema = z.strictObject({
   maxCutTensors: z.number().int().min(1).max(64),
   ranges: z.array(layerRangeSchema).min(1).max(CONFIRMED_AT_ONCE_MAX),
   timeoutMs: z.number().int().positive().max(86_400_000),
+  leaseMs: leaseMsSchema.optional(),
 });
 export type MeasureCommand = z.infer<typeof measureCommandSchema>;
 

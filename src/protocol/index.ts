@@ -35,6 +35,7 @@ export {
   type Sidecar,
   sidecarSchema,
   sidecarsSchema,
+  leaseMsSchema,
   yieldCommandSchema,
 } from "./mqtt.js";
 export {

@@ -71,6 +71,12 @@ export type Sidecar = z.infer<typeof sidecarSchema>;
 const SIDECARS_MAX = 1_000;
 export const sidecarsSchema = z.array(sidecarSchema).max(SIDECARS_MAX);
 
+/**
+ * Whoever waits for the answer repeats the command, under the same id, within this long; once it has
+ * not, the node ends the work. 0 ends it at once.
+ */
+export const leaseMsSchema = z.number().int().nonnegative().max(600_000);
+
 export const benchmarkCommandSchema = z.strictObject({
   id: z.string().min(1).max(64),
   model: modelRefSchema,
@@ -81,6 +87,7 @@ export const benchmarkCommandSchema = z.strictObject({
   /** Where a short look says that the node's last profile still holds, that is enough. */
   look: z.boolean().optional(),
   sidecars: sidecarsSchema.optional(),
+  leaseMs: leaseMsSchema.optional(),
 });
 export type BenchmarkCommand = z.infer<typeof benchmarkCommandSchema>;
 

@@ -1,27 +1,31 @@
-import { z } from "zod";
-import { AppError, type Clock, errorMessage, isAppError, type Random } from "../core/index.js";
-import { type CommandResponse, commandResponseSchema, parseJson } from "../protocol/index.js";
-import { type Message, payloadText } from "./intake.js";
+import { AppError, type Clock, type Random } from "../core/index.js";
+import { commandResponseSchema } from "../protocol/index.js";
+import type { Message } from "./intake.js";
+import { readMessage } from "./read-message.js";
 import type { Rejections } from "./rejections.js";
 import type { Topic } from "./topics.js";
 
 const PENDING_MAX = 1_000;
-const RUNNING_MAX = 16;
-/** Ids of answered commands that are remembered, to answer a repeated one again instead of running it twice. */
-const ANSWERED_MAX = 256;
-const ERROR_TEXT_MAX = 4_000;
+/** The lease of work that takes long: so long it goes on after whoever asked for it has died. */
+export const LEASE_MS = 30_000;
+/** A command is repeated so often within its lease, so that one lost message does not end it. */
+const REPEATS_PER_LEASE = 3;
 
 type ResponseTopic = Topic & { kind: "response" };
 type CommandTopic = Topic & { kind: "command" };
 
 export interface CallOptions {
   timeoutMs: number;
+  /** The node ends the work once nobody has asked for it for this long; absent: it never does. */
+  leaseMs?: number;
   signal?: AbortSignal;
 }
 
 interface Pending {
   topic: CommandTopic;
   payload: string;
+  /** What tells the node that nobody waits any more; undefined: it need not know. */
+  giveUp: string | undefined;
   settle(outcome: { ok: true; data: unknown } | { ok: false; error: AppError }): void;
 }
 
@@ -51,23 +55,30 @@ export class CommandCaller {
       throw new AppError("COMMAND_FAILED", `${what} was not sent: ${PENDING_MAX} await an answer`);
     }
     const id = this.#newId();
+    const { leaseMs } = options;
+    const lease = leaseMs === undefined ? {} : { leaseMs };
     const done = new AbortController();
     const answer = new Promise<unknown>((resolve, reject) => {
       const pending: Pending = {
         topic,
-        payload: JSON.stringify({ ...body, id }),
+        payload: JSON.stringify({ ...body, ...lease, id }),
+        giveUp: leaseMs === undefined ? undefined : JSON.stringify({ ...body, leaseMs: 0, id }),
         settle: (outcome) => (outcome.ok ? resolve(outcome.data) : reject(outcome.error)),
       };
       this.#pending.set(id, pending);
       this.#send(topic, pending.payload);
     });
-    const fail = (error: AppError): void => this.#pending.get(id)?.settle({ ok: false, error });
+    const fail = (error: AppError): void => {
+      const pending = this.#pending.get(id);
+      if (pending !== undefined) this.#giveUp(pending, error);
+    };
     const abort = (): void => fail(new AppError("ABORTED", `${what} was given up`));
     options.signal?.addEventListener("abort", abort, { once: true });
     void this.#deps.clock.sleep(options.timeoutMs, done.signal).then(() => {
       const text = `${what} was not answered within ${options.timeoutMs} ms`;
       if (!done.signal.aborted) fail(new AppError("COMMAND_TIMEOUT", text));
     });
+    if (leaseMs !== undefined) void this.#keepAsking(id, leaseMs, done.signal);
     try {
       return await answer;
     } finally {
@@ -94,7 +105,7 @@ export class CommandCaller {
   stop(): void {
     for (const pending of this.#pending.values()) {
       const text = `the command ${pending.topic.name} was given up: the program is stopping`;
-      pending.settle({ ok: false, error: new AppError("ABORTED", text) });
+      this.#giveUp(pending, new AppError("ABORTED", text));
     }
   }
 
@@ -118,6 +129,20 @@ export class CommandCaller {
     pending.settle({ ok: false, error: new AppError("COMMAND_FAILED", failure) });
   }
 
+  async #keepAsking(id: string, leaseMs: number, done: AbortSignal): Promise<void> {
+    for (;;) {
+      await this.#deps.clock.sleep(leaseMs / REPEATS_PER_LEASE, done);
+      const pending = this.#pending.get(id);
+      if (done.aborted || pending === undefined) return;
+      this.#send(pending.topic, pending.payload);
+    }
+  }
+
+  #giveUp(pending: Pending, error: AppError): void {
+    if (pending.giveUp !== undefined) this.#send(pending.topic, pending.giveUp);
+    pending.settle({ ok: false, error });
+  }
+
   #newId(): string {
     const word = (): string =>
       Math.floor(this.#deps.random() * 2 ** 32)
@@ -125,117 +150,4 @@ export class CommandCaller {
         .padStart(8, "0");
     return word() + word() + word() + word();
   }
-}
-
-/** Runs a command; its result is the answer's data, what it throws the answer's error. */
-export type CommandHandler = (
-  command: Readonly<Record<string, unknown>> & { id: string },
-) => Promise<unknown>;
-
-const commandSchema = z.looseObject({ id: z.string().min(1).max(64) });
-
-/** Runs the commands of others, each id once. */
-export class CommandServer {
-  readonly #handlers: ReadonlyMap<string, CommandHandler>;
-  readonly #rejections: Rejections;
-  readonly #reply: (topic: ResponseTopic, payload: string) => Promise<boolean>;
-  readonly #running = new Set<string>();
-  readonly #answered = new Map<string, { topic: ResponseTopic; payload: string; sent: boolean }>();
-
-  constructor(
-    handlers: ReadonlyMap<string, CommandHandler>,
-    rejections: Rejections,
-    reply: (topic: ResponseTopic, payload: string) => Promise<boolean>,
-  ) {
-    this.#handlers = handlers;
-    this.#rejections = rejections;
-    this.#reply = reply;
-  }
-
-  /** The connection is back: answers that did not get out go now. */
-  resend(): void {
-    for (const [id, answer] of this.#answered) if (!answer.sent) void this.#deliver(id);
-  }
-
-  receive(topic: CommandTopic, message: Message, bytesMax: number): void {
-    const command = readMessage(message, commandSchema, { bytesMax, rejections: this.#rejections });
-    if (command === undefined) return;
-    const { id } = command;
-    if (this.#running.has(id)) return;
-    if (this.#answered.has(id)) {
-      void this.#deliver(id);
-      return;
-    }
-    const response: ResponseTopic = { kind: "response", node: topic.node, name: topic.name };
-    if (this.#running.size >= RUNNING_MAX) {
-      const error = new AppError("COMMAND_FAILED", `${RUNNING_MAX} commands are running already`);
-      void this.#answer(response, errorResponse(id, error));
-      return;
-    }
-    this.#running.add(id);
-    void this.#run(topic.name, command).then((answer) => {
-      this.#running.delete(id);
-      return this.#answer(response, answer);
-    });
-  }
-
-  async #run(
-    name: string,
-    command: Readonly<Record<string, unknown>> & { id: string },
-  ): Promise<CommandResponse> {
-    try {
-      const handler = this.#handlers.get(name);
-      if (handler === undefined) {
-        throw new AppError("COMMAND_FAILED", `this node knows no command ${name}`);
-      }
-      return { id: command.id, status: "ok", data: (await handler(command)) ?? null };
-    } catch (error) {
-      return errorResponse(command.id, error);
-    }
-  }
-
-  #answer(topic: ResponseTopic, response: CommandResponse): Promise<void> {
-    const oldest = this.#answered.keys().next();
-    if (this.#answered.size >= ANSWERED_MAX && oldest.done !== true) {
-      this.#answered.delete(oldest.value);
-    }
-    this.#answered.set(response.id, { topic, payload: JSON.stringify(response), sent: false });
-    return this.#deliver(response.id);
-  }
-
-  async #deliver(id: string): Promise<void> {
-    const answer = this.#answered.get(id);
-    if (answer === undefined) return;
-    answer.sent = await this.#reply(answer.topic, answer.payload);
-  }
-}
-
-function errorResponse(id: string, error: unknown): CommandResponse {
-  const code = isAppError(error) ? error.code : "INTERNAL";
-  const message = errorMessage(error).slice(0, ERROR_TEXT_MAX);
-  return { id, status: "error", error: { code, message } };
-}
-
-/** A command or answer as a value of the schema; what is no such is counted and gives undefined. */
-function readMessage<T>(
-  message: Message,
-  schema: z.ZodType<T>,
-  options: { bytesMax: number; rejections: Rejections },
-): T | undefined {
-  if (message.retained) {
-    options.rejections.add(
-      "retained",
-      message.topic,
-      "commands and answers act once, not for ever",
-    );
-    return undefined;
-  }
-  if (message.payload.byteLength > options.bytesMax) {
-    options.rejections.add("too-large", message.topic, `${message.payload.byteLength} bytes`);
-    return undefined;
-  }
-  const parsed = parseJson(payloadText(message.payload), schema);
-  if (parsed.ok) return parsed.value;
-  options.rejections.add("malformed", message.topic, parsed.message);
-  return undefined;
 }

@@ -92,9 +92,14 @@ export class Connection {
     const client = this.#client;
     if (client === undefined) return Promise.resolve(false);
     return new Promise((resolve) => {
-      client.publish(topic, payload, { qos: 1 }, (error) => resolve(error == null));
+      const settle = (isSent: boolean): void => {
+        client.off("close", closed);
+        resolve(isSent);
+      };
       // A client that closes may forget its callbacks.
-      client.once("close", () => resolve(false));
+      const closed = (): void => settle(false);
+      client.once("close", closed);
+      client.publish(topic, payload, { qos: 1 }, (error) => settle(error == null));
     });
   }
 

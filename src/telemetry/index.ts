@@ -1,5 +1,6 @@
 export { type Broker, startBroker } from "./broker.js";
-export type { CallOptions, CommandHandler } from "./commands.js";
+export type { CommandHandler } from "./command-server.js";
+export { type CallOptions, LEASE_MS } from "./commands.js";
 export type { LinkEvent } from "./intake.js";
 export {
   type BrokerOptions,

@@ -6,7 +6,8 @@ import type {
   PlanDocument,
   Profile,
 } from "../protocol/index.js";
-import { type CallOptions, CommandCaller, type CommandHandler, CommandServer } from "./commands.js";
+import { type CommandHandler, CommandServer } from "./command-server.js";
+import { type CallOptions, CommandCaller } from "./commands.js";
 import { Connection } from "./connection.js";
 import { Intake, type IntakeHandlers, type Message } from "./intake.js";
 import type { MqttOptions } from "./options.js";
@@ -109,7 +110,7 @@ class SiteTelemetry implements Telemetry {
     );
     this.#server = new CommandServer(
       handlers.commands ?? new Map(),
-      this.#rejections,
+      { clock, rejections: this.#rejections },
       (topic, payload) => this.#connection.send(formatTopic(site, topic), payload),
     );
     this.#intake = new Intake(site, options.limits, {

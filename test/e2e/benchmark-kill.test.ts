@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { stringify } from "yaml";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Status } from "../../src/protocol/index.js";
+import { childrenOf, nicenessOf } from "../support/child-processes.js";
 import { freePort, type RunningProcess, spawnScissiond } from "../support/daemon-process.js";
 import { buildModel } from "../support/onnx-builder.js";
 import { until } from "../support/poll.js";
@@ -72,9 +73,34 @@ describe("a benchmark whose process is killed", () => {
         ...WAIT,
         what: `a profile of ${node}`,
       });
-    const configure = (more: object) => writeFile(files.configPath, siteYaml(sections(more)));
+    const configure = (more: object, others: object = {}) =>
+      writeFile(files.configPath, siteYaml({ ...sections(more), ...others }));
     const sha256 = createHash("sha256").update(model).digest("hex");
     return { ...files, ports, status, profileOf, configure, sha256 };
+  }
+
+  function agentOf({
+    directory,
+    ports,
+  }: {
+    directory: string;
+    ports: { http: number; broker: number };
+  }) {
+    const agentPath = join(directory, "agent.yaml");
+    const configureAgent = (benchmark: object) =>
+      writeFile(
+        agentPath,
+        stringify({
+          site: SITE,
+          node: { name: "cam-1", tier: "device" },
+          daemonUrl: `http://127.0.0.1:${ports.http}`,
+          mqtt: { url: `mqtt://127.0.0.1:${ports.broker}` },
+          stateDirectory: "agent",
+          probeServer: { enabled: false },
+          benchmark,
+        }),
+      );
+    return { agentPath, configureAgent };
   }
 
   it("goes on where it was when the daemon is back", async () => {
@@ -94,20 +120,7 @@ describe("a benchmark whose process is killed", () => {
     const { directory, configPath, ports, status, profileOf } = await site(QUICK);
     spawn("run", "--config", configPath);
     await profileOf("edge-1");
-    const agentPath = join(directory, "agent.yaml");
-    const configureAgent = (benchmark: object) =>
-      writeFile(
-        agentPath,
-        stringify({
-          site: SITE,
-          node: { name: "cam-1", tier: "device" },
-          daemonUrl: `http://127.0.0.1:${ports.http}`,
-          mqtt: { url: `mqtt://127.0.0.1:${ports.broker}` },
-          stateDirectory: "agent",
-          probeServer: { enabled: false },
-          benchmark,
-        }),
-      );
+    const { agentPath, configureAgent } = agentOf({ directory, ports });
     await configureAgent(SLOW);
     const first = spawn("agent", "--config", agentPath);
     const steps = await checkpoint(join(directory, "agent", "checkpoints"));
@@ -124,4 +137,36 @@ describe("a benchmark whose process is killed", () => {
     expect(second.output()).toContain("going on with a benchmark that was stopped");
     expect(steps[0]?.result).toMatchObject({ whole: { medianMs: wholeMs } });
   }, 150_000);
+
+  it("ends at the agent when its daemon wants it no longer, and when that is killed", async () => {
+    const { directory, configPath, ports, profileOf, configure } = await site(QUICK);
+    const daemon = spawn("run", "--config", configPath);
+    await profileOf("edge-1");
+    const { agentPath, configureAgent } = agentOf({ directory, ports });
+    // Its rests last for minutes: by itself it does not end within this test.
+    await configureAgent({ ...SLOW, cpuSharePercent: 1, inference: { niceness: 7 } });
+    const agent = spawn("agent", "--config", agentPath);
+    const measuring = () =>
+      until(async () => (await childrenOf(agent.pid))[0], {
+        ...WAIT,
+        what: "a process that measures",
+      });
+    const nothingLeft = (why: string) =>
+      until(async () => (await childrenOf(agent.pid)).length === 0, { ...WAIT, what: why });
+    expect(new Set(await nicenessOf(await measuring()))).toEqual(new Set([7]));
+    expect(await nicenessOf(agent.pid)).toContain(0);
+    await configure(QUICK, { models: [], pipelines: [] });
+    daemon.signal("SIGHUP");
+    await nothingLeft("the end of what a reload made superfluous");
+
+    await configure(QUICK);
+    daemon.signal("SIGHUP");
+    await measuring();
+    daemon.signal("SIGKILL");
+    await daemon.ended;
+    await nothingLeft("the end of what a dead daemon asked for");
+    expect(agent.exited()).toBe(false);
+    // It was ended, and did not come to its end.
+    expect(await readdir(join(directory, "agent", "profiles"))).toEqual([]);
+  }, 200_000);
 });
