@@ -1,11 +1,15 @@
 import type { Repeat } from "../inference/index.js";
 import type { BenchmarkOptions } from "./options.js";
 
+/** Of what is to be exact; see `Repeat`. */
+const SETTLE_MS = 40;
+
 /** How often something is run: until its median is known, or wrong by no more than `negligibleMs`. */
 export function repeatOf(options: BenchmarkOptions, negligibleMs: number): Repeat {
   return {
     warmups: options.warmups,
     repeats: options.repeats,
+    ...(negligibleMs === 0 ? { settleMs: SETTLE_MS } : {}),
     budgetMs: options.blockBudgetMs,
     stability: {
       relativeHalfWidth: options.targetPercent / 100,

@@ -1,4 +1,3 @@
-import { performance } from "node:perf_hooks";
 import type { Tensor } from "onnxruntime-node";
 import { AppError, printable } from "../core/index.js";
 import {
@@ -14,8 +13,8 @@ import { openSession, type Session } from "./child-session.js";
 import { fromHalf, infoOf, type Tensors } from "./child-tensors.js";
 import { tinyModel } from "./child-tiny.js";
 import { type ComparedTensor, compareTensors, worstOf } from "./compare.js";
-import { type Sample, undisturbed } from "./disturbance.js";
-import { isStable } from "./stability.js";
+import { type TimedRuns, timeRuns } from "./child-runs.js";
+import type { Yardstick } from "./yardstick.js";
 import type {
   ChildConfig,
   Compared,
@@ -27,14 +26,13 @@ import type {
   Repeat,
 } from "./messages.js";
 
-const MICROSECONDS_PER_MS = 1_000;
-
 interface Context {
   model: OnnxModel;
   /** The whole model, external data included. */
   bytes: Uint8Array;
   config: ChildConfig;
   optimised: Optimised;
+  yardstick: Yardstick;
   feeds: Tensors;
   types: ReadonlyMap<string, TensorInfo>;
   cutPoints: readonly CutPointInfo[];
@@ -51,14 +49,14 @@ interface Measurer {
 
 /** Times the model and its parts on one table of tensors, which chains the parts. */
 export function createMeasurer(context: Context): Measurer {
-  const { model, config, feeds, types } = context;
+  const { model, config, feeds, types, yardstick } = context;
   const outputNames = context.outputs.map((output) => output.name);
   const table: Tensors = new Map(feeds);
   let reference: Tensors | undefined;
 
   const measureWhole = async (repeat: Repeat): Promise<Measured> => {
     const timed = await withSession(context.bytes, config, (session) =>
-      timeRuns(repeat, () => session.run(feeds, outputNames)),
+      timeRuns(repeat, yardstick, () => session.run(feeds, outputNames)),
     );
     refuseUnstable(timed, config.relativeTolerance);
     reference = timed.last;
@@ -75,7 +73,7 @@ export function createMeasurer(context: Context): Measurer {
   const measureNothing = async (repeat: Repeat): Promise<Measured> => {
     const tiny = tinyModel();
     const timed = await withSession(tiny.bytes, config, (session) =>
-      timeRuns(repeat, () => session.run(tiny.feeds, tiny.outputs)),
+      timeRuns(repeat, yardstick, () => session.run(tiny.feeds, tiny.outputs)),
     );
     return describeRuns(timed);
   };
@@ -90,10 +88,11 @@ export function createMeasurer(context: Context): Measurer {
     const part = partOf(range);
     await fetchMissing(context, table, part.inputs);
     const timed = await withSession(part.bytes, config, (session) =>
-      timeRuns(repeat, () => session.run(table, part.outputs)),
+      timeRuns(repeat, yardstick, () => session.run(table, part.outputs)),
     );
     const crossing = context.cutPoints.find((cut) => cut.afterLayer === range.lastLayer);
-    const kept = new Set([...feeds.keys(), ...outputNames, ...part.outputs]);
+    // Its own inputs too, in case it is measured again.
+    const kept = new Set([...feeds.keys(), ...outputNames, ...part.inputs, ...part.outputs]);
     for (const tensor of crossing?.tensors ?? []) kept.add(tensor.name);
     for (const name of table.keys()) if (!kept.has(name)) table.delete(name);
     for (const [name, tensor] of timed.last) table.set(name, tensor);
@@ -141,46 +140,6 @@ export function compareOutputs(
   return worstOf(comparisons);
 }
 
-interface TimedRuns {
-  samplesMs: number[];
-  stable: boolean;
-  first: Tensors;
-  last: Tensors;
-}
-
-async function timeRuns(repeat: Repeat, run: () => Promise<Tensors>): Promise<TimedRuns> {
-  const startedAtMs = performance.now();
-  let first: Tensors | undefined;
-  for (let warmup = 0; warmup < repeat.warmups; warmup++) {
-    const outputs = await run();
-    first ??= outputs;
-    if (performance.now() - startedAtMs > repeat.budgetMs) break;
-  }
-  const samples: Sample[] = [];
-  for (;;) {
-    const beforeMs = performance.now();
-    const cpuBefore = process.cpuUsage();
-    const last = await run();
-    const { user, system } = process.cpuUsage(cpuBefore);
-    const wallMs = performance.now() - beforeMs;
-    samples.push({ wallMs, cpuMs: (user + system) / MICROSECONDS_PER_MS });
-    first ??= last;
-    const { samplesMs, isSettled } = undisturbed(samples, repeat.repeats);
-    const isOverBudget = performance.now() - startedAtMs > repeat.budgetMs;
-    const stop = isOverBudget ? "limit" : isSettled ? stopAfter(samplesMs, repeat) : undefined;
-    if (stop !== undefined) return { samplesMs, stable: stop === "known", first, last };
-  }
-}
-
-/** Whether the samples so far suffice, or no more are allowed. */
-function stopAfter(samplesMs: readonly number[], repeat: Repeat): "known" | "limit" | undefined {
-  const { repeats, stability } = repeat;
-  const count = samplesMs.length;
-  if (count < repeats) return undefined;
-  if (stability === undefined || isStable(samplesMs, stability)) return "known";
-  return count >= stability.repeatsMax ? "limit" : undefined;
-}
-
 /** NaN equals NaN in a comparison, and a model that yields nothing else would pass with any split. */
 function refuseNaN(name: string, { data }: ComparedTensor): void {
   if (!ArrayBuffer.isView(data)) return;
@@ -201,16 +160,17 @@ function tensorsAt(afterLayer: number, cutPoints: readonly CutPointInfo[]): stri
 
 /** Runs the whole model under the profiler and then without it, in one session. */
 async function timeKernels(
-  { optimised, feeds, cutPoints }: Context,
+  { optimised, yardstick, feeds, cutPoints }: Context,
   { profiled, repeat, cuts }: ProfileRequest,
   outputNames: readonly string[],
 ): Promise<{ timed: TimedRuns; kernels: Profiled["kernels"] }> {
   const { session, graph, endProfiling } = await optimised.take();
   const run = (): Promise<Tensors> => session.run(feeds, outputNames);
   try {
-    const { first } = await timeRuns({ ...repeat, repeats: profiled, stability: undefined }, run);
+    const few = { ...repeat, repeats: profiled, stability: undefined };
+    const { first } = await timeRuns(few, yardstick, run);
     const profile = endProfiling();
-    const timed = { ...(await timeRuns({ ...repeat, warmups: 0 }, run)), first };
+    const timed = { ...(await timeRuns({ ...repeat, warmups: 0 }, yardstick, run)), first };
     const tensors = cuts.map((afterLayer) => tensorsAt(afterLayer, cutPoints));
     return { timed, kernels: await blocksOfKernels({ graph, profile }, optimised, tensors) };
   } finally {
@@ -259,7 +219,7 @@ async function withSession<T>(
 
 function describeRuns(timed: TimedRuns): Measured {
   const outputs = [...timed.last].map(([name, tensor]) => infoOf(name, tensor));
-  return { samplesMs: timed.samplesMs, stable: timed.stable, outputs };
+  return { samplesMs: timed.samplesMs, stable: timed.stable, slowed: timed.slowed, outputs };
 }
 
 /** Half-precision data arrives as raw bits where the platform has no Float16Array. */

@@ -34,6 +34,7 @@ import type {
   ProfileRequest,
   Repeat,
 } from "./messages.js";
+import type { Yardstick } from "./yardstick.js";
 
 /** A model whose inputs are bound and whose tensors have known types. */
 export interface LoadedModel {
@@ -52,6 +53,7 @@ const MODEL_NAME_CHARACTERS_MAX = 200;
 export async function openModel(
   request: OpenRequest,
   config: ChildConfig,
+  yardstick: Yardstick,
 ): Promise<{ loaded: LoadedModel; description: OpenedModel }> {
   await requireProviders(config);
   const file = readModelFile(request.path, config.modelBytesMax);
@@ -86,7 +88,7 @@ export async function openModel(
   const outputs = model.outputs.flatMap((output) => types.get(output.name) ?? []);
 
   const measurer = createMeasurer({
-    ...{ model, bytes, config, optimised },
+    ...{ model, bytes, config, optimised, yardstick },
     ...{ feeds, types, cutPoints, outputs },
   });
   return {

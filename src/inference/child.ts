@@ -5,6 +5,7 @@ import { parseJson, parseValue } from "../protocol/index.js";
 import { type LoadedModel, openModel } from "./child-model.js";
 import { probeProvider } from "./child-providers.js";
 import { listSidecars } from "./child-sidecars.js";
+import { createYardstick, type Yardstick } from "./yardstick.js";
 import {
   type ChildConfig,
   type ChildResponse,
@@ -25,13 +26,16 @@ function main(): void {
   outliveSignalsButNotTheParent(config.value);
 
   let loaded: LoadedModel | undefined;
+  let yardstick: Yardstick | undefined;
+  const ownYardstick = (): Yardstick => (yardstick ??= createYardstick());
   const handle = async (body: RequestBody): Promise<unknown> => {
     if (body.kind === "open") {
-      const opened = await openModel(body, config.value);
+      const opened = await openModel(body, config.value, ownYardstick());
       loaded = opened.loaded;
       return opened.description;
     }
     if (body.kind === "probe") return probeProvider(body.provider, config.value);
+    if (body.kind === "yardstick") return ownYardstick().read();
     if (body.kind === "sidecars") return listSidecars(body.path, config.value);
     if (loaded === undefined) throw new Error(`${body.kind} before open`);
     switch (body.kind) {

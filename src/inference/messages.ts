@@ -51,6 +51,11 @@ export type Stability = z.infer<typeof stabilitySchema>;
 const repeatSchema = z.strictObject({
   warmups: z.number().int().nonnegative(),
   repeats: z.number().int().positive(),
+  /**
+   * Warm-ups, and then timed runs, go on for so long at least, or `SETTLED_RUNS` times: short models
+   * take a few dozen runs until they are as fast as they stay. Absent: 0.
+   */
+  settleMs: z.number().nonnegative().optional(),
   /** Goes on after `repeats` until this holds or its own limit is reached; absent: never goes on. */
   stability: stabilitySchema.optional(),
   /** No further repeat starts after this time, warm-ups counted; one always runs. */
@@ -86,6 +91,7 @@ export const requestBodySchema = z.discriminatedUnion("kind", [
     repeat: repeatSchema,
   }),
   z.strictObject({ kind: z.literal("compare") }),
+  z.strictObject({ kind: z.literal("yardstick") }),
   z.strictObject({ kind: z.literal("sidecars"), path: z.string().min(1) }),
   z.strictObject({ kind: z.literal("probe"), provider: z.string() }),
   z.strictObject({ kind: z.literal("extract"), range: rangeSchema, path: z.string().min(1) }),
@@ -114,10 +120,15 @@ export const openedModelSchema = z.strictObject({
 });
 export type OpenedModel = z.infer<typeof openedModelSchema>;
 
+/** Milliseconds that the yardstick takes at this moment. */
+export const yardstickSchema = z.number().positive();
+
 export const measuredSchema = z.strictObject({
   samplesMs: z.array(z.number().nonnegative()).min(1),
   /** False when time or repeats ended before the median was known as asked. */
   stable: z.boolean(),
+  /** Something outside slowed the processor down all along: it takes less time than this says. */
+  slowed: z.boolean(),
   outputs: z.array(tensorInfoSchema),
 });
 export type Measured = z.infer<typeof measuredSchema>;

@@ -20,9 +20,14 @@ import {
   type ProfileRequest,
   type Repeat,
   type RequestBody,
+  yardstickSchema,
 } from "./messages.js";
 import type { InferenceOptions } from "./options.js";
+import { createSettler } from "./settle.js";
 import { startWorkerProcess, type WorkerDeps } from "./worker-process.js";
+
+/** A measurement is repeated so often because something slowed the processor down meanwhile. */
+const RETRIES_MAX = 2;
 
 /**
  * One child process that holds one model and a table of tensors; tensors never cross to the parent.
@@ -69,6 +74,19 @@ export async function startModelWorker(
     if (!answer.ok) throw new AppError("INTERNAL", `answer to ${body.kind}: ${answer.message}`);
     return answer.value;
   };
+  const settler = createSettler({
+    pid: child.pid,
+    isMovable: options.threads === 1 && options.executionProviders.every((one) => one === "cpu"),
+    clock: deps.clock,
+    readYardstick: () => ask({ kind: "yardstick" }, yardstickSchema),
+  });
+  const undisturbed = async <T>(run: () => Promise<T>, isSlowed: (result: T) => boolean) => {
+    for (let retries = 0; ; retries++) {
+      await settler.settle();
+      const result = await run();
+      if (!isSlowed(result) || retries === RETRIES_MAX) return result;
+    }
+  };
   return {
     pid: child.pid,
     open: (request) => {
@@ -78,8 +96,16 @@ export async function startModelWorker(
       const path = resolve(request.path);
       return ask({ kind: "open", ...request, path, inputFiles }, openedModelSchema);
     },
-    measure: (target, repeat) => ask({ kind: "measure", target, repeat }, measuredSchema),
-    profile: (request) => ask({ kind: "profile", ...request }, profiledSchema),
+    measure: (target, repeat) =>
+      undisturbed(
+        () => ask({ kind: "measure", target, repeat }, measuredSchema),
+        ({ slowed }) => slowed,
+      ),
+    profile: (request) =>
+      undisturbed(
+        () => ask({ kind: "profile", ...request }, profiledSchema),
+        ({ whole }) => whole.slowed,
+      ),
     compare: () => ask({ kind: "compare" }, comparedSchema),
     sidecars: (path) => ask({ kind: "sidecars", path: resolve(path) }, sidecarsSchema),
     probe: (provider) => ask({ kind: "probe", provider }, providerStateSchema),

@@ -3,9 +3,13 @@
 // measurement in a new process at least a minute and one other model later.
 // SCISSIOND_BENCH_MODELS names some of the models, SCISSIOND_BENCH_PLANS the number of plans.
 import { setTimeout as sleep } from "node:timers/promises";
-import { benchmarkModel, benchmarkOptionsSchema } from "../../dist/benchmark/index.js";
+import {
+  benchmarkModel,
+  benchmarkOptionsSchema,
+  measureRanges,
+} from "../../dist/benchmark/index.js";
 import { seededRandom } from "../../dist/core/index.js";
-import { DEPS, NODE, quantile, realModels, rounded, sum, withWorker } from "./real-models.js";
+import { DEPS, NODE, quantile, realModels, rounded, sum } from "./real-models.js";
 
 const PLANS = Number(process.env.SCISSIOND_BENCH_PLANS ?? 30);
 const SEED = 5;
@@ -14,12 +18,7 @@ const LARGE_MODEL_MS = 20;
 const CALIBRATED_P90_MAX = 0.1;
 const CONFIRMED_MEDIAN_MAX = 0.03;
 const CONFIRMED_P95_MAX = 0.08;
-const REPEAT = {
-  warmups: 1,
-  repeats: 5,
-  budgetMs: 5_000,
-  stability: { relativeHalfWidth: 0.02, confidence: 0.9, negligibleMs: 0, repeatsMax: 15 },
-};
+const OPTIONS = benchmarkOptionsSchema.parse({ inference: { niceness: 0 } });
 
 /**
  * The partitions, as [first, last] block, of ways to cut the model into two or three. Each is judged
@@ -35,17 +34,13 @@ function randomPartitions(blocks, random) {
   });
 }
 
-async function measurePartitions(model, profile, partitions) {
-  return withWorker(model, async (worker) => {
-    const times = [];
-    for (const [first, last] of partitions) {
-      const { firstLayer } = profile.blocks[first];
-      const { lastLayer } = profile.blocks[last];
-      const { samplesMs } = await worker.measure({ kind: "range", firstLayer, lastLayer }, REPEAT);
-      times.push(quantile(samplesMs, 0.5));
-    }
-    return times;
+/** As an agent measures them when a plan is to be confirmed: median milliseconds of each. */
+async function measurePartitions(model, { blocks }, partitions) {
+  const ranges = partitions.map(([first, last]) => {
+    return { firstLayer: blocks[first].firstLayer, lastLayer: blocks[last].lastLayer };
   });
+  const measured = await measureRanges({ ...model, ranges }, OPTIONS, DEPS);
+  return measured.ranges.map(({ medianMs }) => medianMs);
 }
 
 function predicted(partitions, blockMs) {
@@ -134,8 +129,7 @@ const finish = async () => {
   report(subject, await measurePartitions(subject.model, subject.profile, subject.partitions));
 };
 for (const model of realModels()) {
-  const options = benchmarkOptionsSchema.parse({ inference: { niceness: 0 } });
-  const profile = await benchmarkModel({ ...model, node: NODE }, options, DEPS);
+  const profile = await benchmarkModel({ ...model, node: NODE }, OPTIONS, DEPS);
   const partitions = randomPartitions(profile.blocks.length, random);
   const confirmedMs = await measurePartitions(model, profile, partitions);
   waiting.push({ model, profile, partitions, confirmedMs, measuredAtMs: performance.now() });

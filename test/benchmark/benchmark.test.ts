@@ -73,7 +73,7 @@ describe("benchmarkModel", () => {
     const rawTotal = profile.blocks.reduce((sum, block) => sum + block.rawMedianMs!, 0);
     expect(profile.calibration!.rawSumMs).toBeCloseTo(rawTotal, 9);
     expect(profile.calibration!.residualPercent).not.toBeNull();
-    expect(profile.whole).toMatchObject({ repeats: 3 });
+    expect(profile.whole?.repeats).toBeGreaterThanOrEqual(3);
     for (const block of profile.blocks) {
       expect(block.p95Ms).toBeGreaterThanOrEqual(block.rawMedianMs!);
     }

@@ -9,7 +9,6 @@ import {
 } from "../../src/benchmark/index.js";
 import { AppError, silentLogger, systemClock } from "../../src/core/index.js";
 import type { Profile } from "../../src/protocol/index.js";
-import { ManualClock } from "../support/manual-clock.js";
 import { heavyChain, type ModelDirectory, modelDirectory } from "../support/small-models.js";
 
 const NODE = { tier: "device", name: "camera", hardwareClass: "camera" } as const;
@@ -117,7 +116,7 @@ describe("a benchmark that is stopped", () => {
     for (const days of [1.1, -1.1]) {
       const checkpoint = memory();
       await run({ checkpoint, stopBefore: 2 });
-      const clock = new ManualClock(Date.now() + days * 86_400_000);
+      const clock = { ...systemClock, nowMs: () => Date.now() + days * 86_400_000 };
       expect((await run({ checkpoint }, { clock })).steps).toBe(allSteps);
     }
   });

@@ -1,31 +1,71 @@
 import { describe, expect, it } from "vitest";
 import { undisturbed } from "../../src/inference/disturbance.js";
 
-const clean = (wallMs: number) => ({ wallMs, cpuMs: wallMs });
-const waited = (wallMs: number) => ({ wallMs, cpuMs: wallMs / 2 });
+const FASTEST_MS = 0.02;
+const clean = (wallMs: number) => ({ wallMs, cpuMs: wallMs, yardstickMs: FASTEST_MS });
+const waited = (wallMs: number) => ({ ...clean(wallMs), cpuMs: wallMs / 2 });
+const slowed = (wallMs: number) => ({ ...clean(wallMs), yardstickMs: 1.6 * FASTEST_MS });
+const wanted = (repeats: number) => ({ repeats, fastestMs: FASTEST_MS });
 
 describe("undisturbed", () => {
   it("counts only runs in which the process had the processor", () => {
     const samples = [clean(10), waited(30), clean(11), clean(12)];
-    expect(undisturbed(samples, 3)).toEqual({ samplesMs: [10, 11, 12], isSettled: true });
+    expect(undisturbed(samples, wanted(3))).toEqual({
+      samplesMs: [10, 11, 12],
+      isSettled: true,
+      isSlowed: false,
+    });
+  });
+
+  it("counts no runs on a processor that was slowed down, though nobody waited", () => {
+    const samples = [slowed(14), clean(10), slowed(15), clean(11)];
+    expect(undisturbed(samples, wanted(2))).toEqual({
+      samplesMs: [10, 11],
+      isSettled: true,
+      isSlowed: false,
+    });
+  });
+
+  it("forgives what the clock of a processor changes by", () => {
+    const drifted = { ...clean(10), yardstickMs: 1.08 * FASTEST_MS };
+    expect(undisturbed([drifted, drifted], wanted(2)).samplesMs).toEqual([10, 10]);
   });
 
   it("asks for more while too few were left alone", () => {
-    expect(undisturbed([clean(10), waited(30), waited(31)], 2).isSettled).toBe(false);
-    expect(undisturbed([clean(10)], 2).isSettled).toBe(false);
+    expect(undisturbed([clean(10), waited(30), waited(31)], wanted(2)).isSettled).toBe(false);
+    expect(undisturbed([clean(10), slowed(14)], wanted(2)).isSettled).toBe(false);
+    expect(undisturbed([clean(10)], wanted(2)).isSettled).toBe(false);
   });
 
   it("counts all of them where the process waits all along", () => {
     const samples = [waited(30), waited(31), waited(32), waited(33)];
-    expect(undisturbed(samples, 2)).toEqual({ samplesMs: [30, 31, 32, 33], isSettled: true });
+    expect(undisturbed(samples, wanted(2))).toEqual({
+      samplesMs: [30, 31, 32, 33],
+      isSettled: true,
+      isSlowed: false,
+    });
+  });
+
+  it("says so when it has to count runs on a slow processor", () => {
+    const samples = [slowed(14), slowed(15), slowed(14), slowed(15)];
+    expect(undisturbed(samples, wanted(2))).toEqual({
+      samplesMs: [14, 15, 14, 15],
+      isSettled: true,
+      isSlowed: true,
+    });
+  });
+
+  it("prefers runs that waited to runs on a slow processor", () => {
+    const samples = [waited(11), slowed(14), waited(12), slowed(15), slowed(14)];
+    expect(undisturbed(samples, wanted(2))).toMatchObject({ samplesMs: [11, 12], isSlowed: false });
   });
 
   it("takes several threads for what they are, and forgives what clocks are wrong by", () => {
     const samples = [
-      { wallMs: 10, cpuMs: 19 },
-      { wallMs: 0.05, cpuMs: 0 },
-      { wallMs: 10, cpuMs: 9.8 },
+      { ...clean(10), cpuMs: 19 },
+      { ...clean(0.05), cpuMs: 0 },
+      { ...clean(10), cpuMs: 9.8 },
     ];
-    expect(undisturbed(samples, 3).samplesMs).toEqual([10, 0.05, 10]);
+    expect(undisturbed(samples, wanted(3)).samplesMs).toEqual([10, 0.05, 10]);
   });
 });

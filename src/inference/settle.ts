@@ -1,0 +1,101 @@
+import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { promisify } from "node:util";
+import type { Clock } from "../core/index.js";
+import { isSlowed } from "./disturbance.js";
+
+/** So many processors are tried at most; each costs a few milliseconds. */
+const PROCESSORS_MAX = 4;
+const TASKSET_TIMEOUT_MS = 2_000;
+/** What slows a processor down from outside often lasts a second or two. */
+const WAIT_MS = 250;
+const WAITS_MAX = 8;
+
+const run = promisify(execFile);
+
+export interface Settler {
+  /**
+   * Waits, and moves the process from one processor to another, until it has one that is as fast as
+   * any was so far; not for ever.
+   */
+  settle(): Promise<void>;
+}
+
+/**
+ * Keeps a process that measures away from processors that are slowed down from outside. Which ones
+ * those are is seen from a yardstick only, and the system's scheduler knows nothing of it.
+ */
+export function createSettler(context: {
+  pid: number;
+  /** Whether it may be moved: a process of several threads needs several processors. */
+  isMovable: boolean;
+  clock: Clock;
+  readYardstick: () => Promise<number>;
+}): Settler {
+  const { pid, clock, readYardstick } = context;
+  let isMovable = context.isMovable;
+  let fastestMs = Infinity;
+  const read = async (): Promise<number> => {
+    const yardstickMs = await readYardstick();
+    fastestMs = Math.min(fastestMs, yardstickMs);
+    return yardstickMs;
+  };
+  const move = async (processor: number): Promise<void> => {
+    isMovable &&= await pin(pid, processor);
+  };
+  const tryProcessors = async (): Promise<number> => {
+    let best: { processor: number; yardstickMs: number } | undefined;
+    for (const processor of await allowedProcessors()) {
+      await move(processor);
+      if (!isMovable) break;
+      const yardstickMs = await read();
+      if (best === undefined || yardstickMs < best.yardstickMs) best = { processor, yardstickMs };
+    }
+    if (best !== undefined) await move(best.processor);
+    return best?.yardstickMs ?? (await read());
+  };
+  return {
+    async settle() {
+      const isFirst = fastestMs === Infinity;
+      let yardstickMs = await read();
+      if (!isFirst && !isSlowed(yardstickMs, fastestMs)) return;
+      for (let waits = 0; ; waits++) {
+        if (isMovable) yardstickMs = await tryProcessors();
+        if (!isSlowed(yardstickMs, fastestMs) || waits === WAITS_MAX) return;
+        await clock.sleep(WAIT_MS);
+        yardstickMs = await read();
+      }
+    },
+  };
+}
+
+/** The first of the processors that the system lets us use; none where it does not tell. */
+async function allowedProcessors(): Promise<number[]> {
+  // The child's own list is what it was moved to; ours is what the operator made it.
+  const status = await readFile("/proc/self/status", "utf8").catch(() => "");
+  return parseProcessors(/^Cpus_allowed_list:\s+([\d,-]+)$/m.exec(status)?.[1] ?? "");
+}
+
+/** The first processors of a list such as "0-3,8". */
+export function parseProcessors(list: string): number[] {
+  const processors: number[] = [];
+  for (const part of list.split(",")) {
+    const [first, last] = part.split("-").map(Number);
+    if (part === "" || first === undefined || Number.isNaN(first)) continue;
+    for (let one = first; one <= (last ?? first); one++) {
+      if (processors.length === PROCESSORS_MAX) return processors;
+      processors.push(one);
+    }
+  }
+  return processors;
+}
+
+/** Moves all threads of a process; false where that cannot be. */
+async function pin(pid: number, processor: number): Promise<boolean> {
+  try {
+    await run("taskset", ["-acp", String(processor), String(pid)], { timeout: TASKSET_TIMEOUT_MS });
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,66 @@
+import { describe, expect, it } from "vitest";
+import { timeRuns } from "../../src/inference/child-runs.js";
+
+const REPEAT = { warmups: 1, repeats: 3, budgetMs: 60_000 };
+
+/** Tells these times one after another, the last one for ever. */
+function yardstick(...readingsMs: number[]) {
+  let fastestMs = Infinity;
+  return {
+    read() {
+      const readingMs = readingsMs.length > 1 ? (readingsMs.shift() ?? 1) : (readingsMs[0] ?? 1);
+      fastestMs = Math.min(fastestMs, readingMs);
+      return readingMs;
+    },
+    get fastestMs() {
+      return fastestMs;
+    },
+  };
+}
+
+/** A run that computes for about a tenth of a millisecond, and how often it was called. */
+function work() {
+  let calls = 0;
+  return {
+    run: () => {
+      calls += 1;
+      const untilMs = performance.now() + 0.1;
+      while (performance.now() < untilMs);
+      return Promise.resolve(new Map());
+    },
+    get calls() {
+      return calls;
+    },
+  };
+}
+
+describe("timeRuns", () => {
+  it("lets a short model settle, but runs it only so often", async () => {
+    const short = work();
+    const timed = await timeRuns({ ...REPEAT, settleMs: 60_000 }, yardstick(1), short.run);
+    expect(short.calls).toBe(40);
+    expect(timed.samplesMs.length).toBeLessThanOrEqual(20);
+  });
+
+  it("runs as few as asked where nothing has to settle", async () => {
+    const model = work();
+    const { samplesMs } = await timeRuns(REPEAT, yardstick(1), model.run);
+    expect(samplesMs.length).toBeGreaterThanOrEqual(3);
+    expect(model.calls).toBeLessThanOrEqual(1 + 9);
+  });
+
+  it("does not count runs between which the processor was slow", async () => {
+    const model = work();
+    const readings = [1, 1.7, 1.7, 1, 1];
+    const timed = await timeRuns(REPEAT, yardstick(...readings), model.run);
+    // Three of the runs have a slow reading before or after them.
+    expect(model.calls).toBeGreaterThanOrEqual(1 + 3 + 3);
+    expect(timed.slowed).toBe(false);
+  });
+
+  it("gives up on a processor that stays slow, and says so", async () => {
+    const timed = await timeRuns(REPEAT, yardstick(1, 1.7), work().run);
+    expect(timed).toMatchObject({ slowed: true, stable: false });
+    expect(timed.samplesMs).toHaveLength(6);
+  });
+});

@@ -1,0 +1,87 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { afterEach, describe, expect, it } from "vitest";
+import { createSettler, parseProcessors } from "../../src/inference/settle.js";
+import { until } from "../support/poll.js";
+import { ManualClock } from "../support/manual-clock.js";
+
+const allowed = async (pid: number | string): Promise<string | undefined> =>
+  /^Cpus_allowed_list:\s+(\S+)$/m.exec(
+    await readFile(`/proc/${pid}/status`, "utf8").catch(() => ""),
+  )?.[1];
+
+let child: ChildProcess | undefined;
+afterEach(() => child?.kill("SIGKILL"));
+
+function sleeper(): number {
+  child = spawn("sleep", ["60"], { stdio: "ignore" });
+  return child.pid ?? 0;
+}
+
+describe("createSettler", () => {
+  it("moves the process to the processor on which the yardstick is shortest", async (context) => {
+    const processors = parseProcessors((await allowed("self")) ?? "");
+    const best = processors.at(-1);
+    if (processors.length < 2 || best === undefined) {
+      context.skip("there is no second processor here");
+      return;
+    }
+    const pid = sleeper();
+    const settler = createSettler({
+      ...{ pid, isMovable: true, clock: new ManualClock() },
+      readYardstick: async () => ((await allowed(pid)) === String(best) ? 1 : 1.7),
+    });
+    await settler.settle();
+    expect(await allowed(pid)).toBe(String(best));
+  });
+
+  it("leaves it where it is while the processor is as fast as it was", async () => {
+    const pid = sleeper();
+    let readings = 0;
+    const settler = createSettler({
+      ...{ pid, isMovable: true, clock: new ManualClock() },
+      readYardstick: () => Promise.resolve(readings++ % 2 === 0 ? 1 : 1.05),
+    });
+    await settler.settle();
+    const before = readings;
+    await settler.settle();
+    expect(readings).toBe(before + 1);
+  });
+
+  it("waits for a slow processor to be fast again, but not for ever", async () => {
+    const clock = new ManualClock();
+    let readings = 0;
+    let yardstickMs = 1;
+    const settler = createSettler({
+      ...{ pid: sleeper(), isMovable: false, clock },
+      readYardstick: () => {
+        readings += 1;
+        return Promise.resolve(yardstickMs);
+      },
+    });
+    await settler.settle();
+    yardstickMs = 1.7;
+    const waiting = settler.settle();
+    let isOver = false;
+    void waiting.then(() => (isOver = true));
+    await until(() => {
+      clock.advance(250);
+      return isOver;
+    });
+    await waiting;
+    expect(readings).toBe(1 + 1 + 8);
+  });
+});
+
+describe("parseProcessors", () => {
+  it.each([
+    ["0-1", [0, 1]],
+    ["0,2-3", [0, 2, 3]],
+    ["5", [5]],
+    ["0-127", [0, 1, 2, 3]],
+    ["", []],
+    ["x", []],
+  ])("%s", (list, processors) => {
+    expect(parseProcessors(list)).toEqual(processors);
+  });
+});
