@@ -4,7 +4,7 @@ import { checksum } from "./checksum.js";
 import { type StoreState, storeStateSchema } from "./state.js";
 
 /** Decisions that share a part; as many again may stand in the document before they get one. */
-const DECISIONS_PER_PART = 64;
+const DECISIONS_PER_PART = 16;
 
 /** What a state file holds: the state, with profiles and older decisions named by their parts. */
 export const documentSchema = storeStateSchema.extend({
@@ -40,6 +40,8 @@ export class DocumentWriter {
   readonly #texts = new WeakMap<object, string>();
   readonly #profileNames = new WeakMap<Profile, string>();
   #decisionParts: readonly DecisionPart[] = [];
+  /** In no part yet. */
+  #recent: readonly Decision[] = [];
 
   /** Takes note of parts that were read, so that they need not be made again. */
   remember(
@@ -66,7 +68,10 @@ export class DocumentWriter {
     const profiles = state.profiles.map((profile) =>
       name(this.#profileName(profile), () => JSON.stringify(profile)),
     );
-    const { kept, skip, recent } = this.#divide(state.decisions);
+    const { kept, skip } = partsWithin(this.#decisionParts, state.decisions);
+    const recent = state.decisions.slice(partedCount(kept) - skip);
+    this.#decisionParts = kept;
+    this.#recent = recent;
     const decisionParts = kept.map(({ sha256, decisions }, index) => ({
       sha256: name(sha256, () => this.#listText(decisions)),
       skip: index === 0 ? skip : 0,
@@ -79,22 +84,21 @@ export class DocumentWriter {
     return { text: `{${members.join(",")}}`, parts, named };
   }
 
-  /** The decisions in parts, of which the first may have lost its beginning, and the rest. */
-  #divide(decisions: readonly Decision[]): {
-    kept: readonly DecisionPart[];
-    skip: number;
-    recent: readonly Decision[];
-  } {
-    const { kept: before, skip } = partsWithin(this.#decisionParts, decisions);
-    let kept = before;
-    let used = kept.reduce((sum, part) => sum + part.decisions.length, -skip);
-    while (decisions.length - used >= 2 * DECISIONS_PER_PART) {
-      const some = decisions.slice(used, used + DECISIONS_PER_PART);
-      kept = [...kept, { sha256: checksum(this.#listText(some)), decisions: some }];
-      used += DECISIONS_PER_PART;
+  /** The texts of parts for decisions of which more stand in the document than need to. */
+  dueParts(): { texts: ReadonlyMap<string, string>; take: () => void } | undefined {
+    const parts: DecisionPart[] = [];
+    let used = 0;
+    for (; this.#recent.length - used >= 2 * DECISIONS_PER_PART; used += DECISIONS_PER_PART) {
+      const decisions = this.#recent.slice(used, used + DECISIONS_PER_PART);
+      parts.push({ sha256: checksum(this.#listText(decisions)), decisions });
     }
-    this.#decisionParts = kept;
-    return { kept, skip, recent: decisions.slice(used) };
+    if (parts.length === 0) return undefined;
+    return {
+      texts: new Map(parts.map(({ sha256, decisions }) => [sha256, this.#listText(decisions)])),
+      take: () => {
+        this.#decisionParts = [...this.#decisionParts, ...parts];
+      },
+    };
   }
 
   #profileName(profile: Profile): string {
@@ -122,6 +126,10 @@ export class DocumentWriter {
     }
     return text;
   }
+}
+
+function partedCount(parts: readonly DecisionPart[]): number {
+  return parts.reduce((sum, part) => sum + part.decisions.length, 0);
 }
 
 /** The parts that are still the beginning of these decisions; none where these are others. */

@@ -25,7 +25,9 @@ const envelopeSchema = z.strictObject({
   data: z.unknown(),
 });
 
-export type Unsealed = { ok: true; value: Numbered } | { ok: false; message: string };
+export type Unsealed =
+  | { ok: true; value: Numbered }
+  | { ok: false; message: string; why: "damage" | "version" };
 
 /** The text of a state file: the document's text under a header with its checksum. */
 export function seal(sequence: number, text: string): string {
@@ -37,24 +39,30 @@ export function seal(sequence: number, text: string): string {
 /** What is in the text of a state file, or why it cannot be trusted. Never throws. */
 export function unseal(text: string): Unsealed {
   const header = parseJson(text, headerSchema);
-  if (!header.ok) return header;
+  if (!header.ok) return damage(header.message);
   const { version } = header.value;
   if (version !== VERSION && version !== VERSION_WITHOUT_PARTS) {
-    return { ok: false, message: `it has version ${version}; this scissiond reads ${VERSION}` };
+    const message = `it has version ${version}; this scissiond reads ${VERSION}`;
+    return { ok: false, message, why: "version" };
   }
   const envelope = parseValue(header.value, envelopeSchema);
-  if (!envelope.ok) return envelope;
+  if (!envelope.ok) return damage(envelope.message);
   const { sequence, sha256, data } = envelope.value;
   if (sealOf(sequence, JSON.stringify(data)) !== sha256) {
-    return { ok: false, message: "its checksum is wrong" };
+    return damage("its checksum is wrong");
   }
   if (version === VERSION_WITHOUT_PARTS) {
     const state = parseValue(data, storeStateSchema);
-    return state.ok ? { ok: true, value: { sequence, kind: "state", state: state.value } } : state;
+    if (!state.ok) return damage(state.message);
+    return { ok: true, value: { sequence, kind: "state", state: state.value } };
   }
   const document = parseValue(data, documentSchema);
-  if (!document.ok) return document;
+  if (!document.ok) return damage(document.message);
   return { ok: true, value: { sequence, kind: "document", document: document.value } };
+}
+
+function damage(message: string): Unsealed {
+  return { ok: false, message, why: "damage" };
 }
 
 /** JSON that was written by `JSON.stringify` comes out of parsing and writing it again unchanged. */

@@ -151,11 +151,16 @@ export function withLinks(state: StoreState, links: StoreState["links"]): StoreS
 export function withinLimits(state: StoreState, limits: StoreOptions): StoreState {
   return {
     ...state,
-    decisions: state.decisions.slice(-limits.decisionsMax),
-    profiles: state.profiles.slice(-limits.profilesMax),
-    lastBenchmarks: state.lastBenchmarks.slice(-BENCHMARKS_MAX),
-    links: state.links.slice(-LINKS_MAX),
+    decisions: newestOf(state.decisions, limits.decisionsMax),
+    profiles: newestOf(state.profiles, limits.profilesMax),
+    lastBenchmarks: newestOf(state.lastBenchmarks, BENCHMARKS_MAX),
+    links: newestOf(state.links, LINKS_MAX),
   };
+}
+
+/** The very list where it is short enough, so that it is seen to be unchanged. */
+function newestOf<T>(list: T[], max: number): T[] {
+  return list.length <= max ? list : list.slice(-max);
 }
 
 /**

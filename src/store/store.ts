@@ -25,7 +25,7 @@ export interface Store {
   readonly notice: string | undefined;
   /**
    * Applies the change to the newest state; one after the other, in the order of the calls.
-   * `state` changes only when the result is on disk twice. Rejects with STORE_WRITE_FAILED and
+   * `state` changes only when the result is safe on disk. Rejects with STORE_WRITE_FAILED and
    * leaves state and files as they were; with INTERNAL when the change itself is unsound.
    */
   update(change: (state: StoreState) => StoreState): Promise<void>;
@@ -56,7 +56,11 @@ export async function openStore(
     const database = new Low<StoreState>(files, emptyState(deps.newId()));
     await database.read();
     if (files.notice !== undefined) deps.log.warn({ notice: files.notice }, "state recovered");
-    return createStore(options, { database, notice: files.notice, release: () => lock.release() });
+    const release = async (): Promise<void> => {
+      await files.close();
+      await lock.release();
+    };
+    return createStore(options, { database, notice: files.notice, release });
   } catch (error) {
     await lock.release();
     throw error;

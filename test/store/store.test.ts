@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { isAppError, silentLogger } from "../../src/core/index.js";
@@ -51,6 +51,15 @@ async function written(revision: number): Promise<Buffer> {
   return readFile(join(directory, "state.json"));
 }
 
+/** There is no room for the file ahead of the copies, so every write waits for both. */
+async function openWithoutAhead(): Promise<Store> {
+  await symlink(path("no/such/place"), path("state.json.ahead"));
+  const store = await open();
+  expect(store.notice).toContain("writes take longer without state.json.ahead: ENOENT");
+  await rm(path("state.json.ahead"));
+  return store;
+}
+
 const path = (name: string): string => join(directory, name);
 const failure = (promise: Promise<unknown>): Promise<unknown> =>
   promise.then(
@@ -84,7 +93,7 @@ describe("the store", () => {
 
   it("keeps the files to their owner", async () => {
     await written(1);
-    for (const name of ["state.json", "state.json.bak"]) {
+    for (const name of ["state.json", "state.json.bak", "state.json.ahead"]) {
       expect((await stat(path(name))).mode & 0o777).toBe(0o600);
     }
   });
@@ -144,36 +153,35 @@ describe("the store", () => {
   });
 });
 
+const toRevision = (store: Store, revision: number): Promise<void> =>
+  store.update((state) => withPipeline(state, { name: "p", revision, plan: null }));
+/** Nothing can be renamed over a directory that is not empty. */
+async function blockPath(name: string): Promise<void> {
+  await rm(path(name), { force: true });
+  await mkdir(path(`${name}/in-the-way`), { recursive: true });
+}
+
 describe("a write that fails", () => {
   it("leaves memory and the good copy as they were, and the next one succeeds", async () => {
-    const store = await open();
-    await store.update((state) => withPipeline(state, { name: "p", revision: 1, plan: null }));
+    const store = await openWithoutAhead();
+    await toRevision(store, 1);
     const before = store.state;
-    // Nothing can be renamed over a directory that is not empty.
-    await rm(path("state.json"));
-    await mkdir(path("state.json/in-the-way"), { recursive: true });
-    const update = store.update((state) =>
-      withPipeline(state, { name: "p", revision: 2, plan: null }),
-    );
-    expect(isAppError(await failure(update), "STORE_WRITE_FAILED")).toBe(true);
+    await blockPath("state.json");
+    expect(isAppError(await failure(toRevision(store, 2)), "STORE_WRITE_FAILED")).toBe(true);
     expect(store.state).toBe(before);
     expect(await readFile(path("state.json.bak"), "utf8")).toContain('"revision":1');
     await rm(path("state.json"), { recursive: true });
-    await store.update((state) => withPipeline(state, { name: "p", revision: 2, plan: null }));
+    await toRevision(store, 2);
     await store.stop();
     expect((await open()).state.pipelines[0]?.revision).toBe(2);
     expect((await readdir(directory)).filter((name) => name.includes(".tmp-"))).toEqual([]);
   });
 
   it("to the second copy is not acknowledged, and never lost on the next start either", async () => {
-    const store = await open();
-    await store.update((state) => withPipeline(state, { name: "p", revision: 1, plan: null }));
-    await rm(path("state.json.bak"));
-    await mkdir(path("state.json.bak/in-the-way"), { recursive: true });
-    const update = store.update((state) =>
-      withPipeline(state, { name: "p", revision: 2, plan: null }),
-    );
-    expect(isAppError(await failure(update), "STORE_WRITE_FAILED")).toBe(true);
+    const store = await openWithoutAhead();
+    await toRevision(store, 1);
+    await blockPath("state.json.bak");
+    expect(isAppError(await failure(toRevision(store, 2)), "STORE_WRITE_FAILED")).toBe(true);
     expect(store.state.pipelines[0]?.revision).toBe(1);
     await store.stop();
     await rm(path("state.json.bak"), { recursive: true });
@@ -183,6 +191,43 @@ describe("a write that fails", () => {
     await again.stop();
     await rm(path("state.json"));
     expect((await open()).state.pipelines[0]?.revision).toBe(2);
+  });
+
+  it("behind an acknowledged one keeps that one safe, and is told by the next", async () => {
+    await written(1);
+    const store = await open();
+    await blockPath("state.json.bak");
+    await toRevision(store, 2);
+    for (const revision of [3, 4]) {
+      const failed = await failure(toRevision(store, revision));
+      expect(isAppError(failed, "STORE_WRITE_FAILED")).toBe(true);
+      expect(store.state.pipelines[0]?.revision).toBe(2);
+    }
+    await store.stop();
+    // What only the file ahead holds has not been written over.
+    expect(await readFile(path("state.json.ahead"), "utf8")).toContain('"revision":2');
+    await rm(path("state.json"));
+    await rm(path("state.json.bak"), { recursive: true });
+    const again = await open();
+    expect(again.state.pipelines[0]?.revision).toBe(2);
+    await toRevision(again, 3);
+    await again.stop();
+    for (const name of ["state.json", "state.json.bak", "state.json.ahead"]) {
+      expect(await readFile(path(name), "utf8")).toContain('"revision":3');
+    }
+  });
+
+  it("heals by itself: the write after it finds the copies complete", async () => {
+    const store = await open();
+    await blockPath("state.json.bak");
+    await toRevision(store, 1);
+    expect(isAppError(await failure(toRevision(store, 2)), "STORE_WRITE_FAILED")).toBe(true);
+    await rm(path("state.json.bak"), { recursive: true });
+    for (const revision of [2, 3]) await toRevision(store, revision);
+    await store.stop();
+    await rm(path("state.json"));
+    await rm(path("state.json.ahead"));
+    expect((await open()).state.pipelines[0]?.revision).toBe(3);
   });
 
   it("because the state is too large says which limit", async () => {
@@ -231,8 +276,12 @@ describe("a damaged state file", () => {
     const newer = '{"format":"scissiond-state","version":3,"data":{}}';
     await writeFile(path("state.json"), newer);
     await writeFile(path("state.json.bak"), newer);
+    await writeFile(path("state.json.ahead"), `${newer}\n`);
     const store = await open();
     expect(store.notice).toContain("version 3");
+    expect(await readFile(path(`state.json.ahead.corrupt-${clock.nowMs()}`), "utf8")).toBe(
+      `${newer}\n`,
+    );
     expect(await readFile(path(`state.json.corrupt-${clock.nowMs()}`), "utf8")).toBe(newer);
   });
 
@@ -242,6 +291,7 @@ describe("a damaged state file", () => {
     await stores.at(-1)?.stop();
     await writeFile(path("state.json"), "");
     await writeFile(path("state.json.bak"), "x");
+    await writeFile(path("state.json.ahead"), "y");
     const store = await open();
     expect(store.state.pipelines).toEqual([]);
     expect(store.state.epoch).not.toBe(epoch);
