@@ -100,7 +100,8 @@ export function startReconciler(options: ReconcileOptions, deps: ReconcileDeps):
   const running = loop();
 
   return {
-    request: () => wake.abort(),
+    // With a reason of its own: the one made where none is given costs a stack trace at each sample.
+    request: () => wake.abort("requested"),
     forget: (pipeline) => void tracks.delete(pipeline),
     problems: () => [...tracks.values()].flatMap((track) => track.problem ?? []),
     isProgressing: () =>

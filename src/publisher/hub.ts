@@ -22,11 +22,14 @@ export class Hub {
   readonly #deps: PublisherDeps;
   #snapshot: Snapshot | undefined;
   #view: View | undefined;
-  readonly #tellEverybody = createBroadcast(this.connections, (connection) => connection.pump());
-  readonly #tellRuntimes = createBroadcast(this.runtimes.members, (member) => member.pump());
+  readonly #tellEverybody: () => void;
+  readonly #tellRuntimes: () => void;
 
   constructor(options: PublisherOptions, deps: PublisherDeps, onClosed: () => void) {
     this.#deps = deps;
+    const pump = (connection: Connection): void => connection.pump();
+    this.#tellEverybody = createBroadcast(this.connections, pump, deps.clock);
+    this.#tellRuntimes = createBroadcast(this.runtimes.members, pump, deps.clock);
     this.rollouts = new Rollouts({
       options: options.rollout,
       clock: deps.clock,
@@ -85,7 +88,7 @@ export class Hub {
   async keepDeadlines(clock: Clock, intervalMs: number, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await clock.sleep(intervalMs, signal);
-      await inTurns(this.connections, (connection) => connection.check());
+      await inTurns(this.connections, (connection) => connection.check(), clock);
       this.rollouts.check();
     }
   }

@@ -1,13 +1,25 @@
-/** Members served before other events get their turn: some thousands must not block the loop. */
-const MEMBERS_PER_TURN = 256;
+import type { Clock } from "../core/index.js";
+
+/** Members served between two looks at the clock. */
+const MEMBERS_PER_LOOK = 64;
+/** Then other events get their turn: some thousands of members must not block the loop. */
+const TURN_MS_MAX = 10;
 
 /** Calls `act` for every member there is now, with pauses in which other events run. */
-export async function inTurns<T>(members: ReadonlySet<T>, act: (member: T) => void): Promise<void> {
+export async function inTurns<T>(
+  members: ReadonlySet<T>,
+  act: (member: T) => void,
+  clock: Pick<Clock, "monotonicMs">,
+): Promise<void> {
   let served = 0;
+  let turnBeganMs = clock.monotonicMs();
   for (const member of [...members]) {
     act(member);
     served += 1;
-    if (served % MEMBERS_PER_TURN === 0) await nextTurn();
+    if (served % MEMBERS_PER_LOOK !== 0) continue;
+    if (clock.monotonicMs() - turnBeganMs < TURN_MS_MAX) continue;
+    await nextTurn();
+    turnBeganMs = clock.monotonicMs();
   }
 }
 
@@ -15,16 +27,22 @@ export async function inTurns<T>(members: ReadonlySet<T>, act: (member: T) => vo
  * Returns a function that asks for one pass over all members. Requests before the pass begins are
  * served by it; one in mid-pass asks for one more, so that nobody waits for an endless series.
  */
-export function createBroadcast<T>(members: ReadonlySet<T>, act: (member: T) => void): () => void {
+export function createBroadcast<T>(
+  members: ReadonlySet<T>,
+  act: (member: T) => void,
+  clock: Pick<Clock, "monotonicMs">,
+): () => void {
   let wanted = false;
   let running = false;
 
   async function run(): Promise<void> {
     running = true;
+    // Not a turn of the loop later: whoever asks has other work that can wait for the subscribers.
+    await Promise.resolve();
     while (wanted) {
-      await nextTurn();
       wanted = false;
-      await inTurns(members, act);
+      await inTurns(members, act, clock);
+      await nextTurn();
     }
     running = false;
   }
