@@ -34,9 +34,9 @@ export async function startChild(file, args = []) {
   };
 }
 
-/** A server of this kind and a process with so many observers of it. */
-export async function startStream(kind, count) {
-  const server = await startChild("./stream-server.js", [kind]);
+/** A server of this kind and a process with so many observers of it; `options` differ from the usual. */
+export async function startStream(kind, count, options = {}) {
+  const server = await startChild("./stream-server.js", [kind, JSON.stringify(options)]);
   const clients = await startChild("./stream-clients.js");
   if (count > 0) await clients.ask({ do: "connect", port: server.port, count });
   let revision = 1;

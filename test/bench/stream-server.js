@@ -10,7 +10,7 @@ import { monotonicMs } from "./quantiles.js";
 import { planOfRevision } from "./stream-plan.js";
 
 const HOUR_SECONDS = 3_600;
-const [kind = "publisher"] = process.argv.slice(2);
+const [kind = "publisher", options = "{}"] = process.argv.slice(2);
 const server = kind === "ws" ? await bareServer() : await publisherServer();
 
 process.on("message", async (command) => {
@@ -23,6 +23,9 @@ process.on("message", async (command) => {
     }
     case "memory":
       process.send({ ...(await settledMemory()), clients: server.clients() });
+      return;
+    case "metrics":
+      process.send({ text: await server.metrics() });
   }
 });
 // An ordinary end, so that a processor profile is written where one is asked for.
@@ -57,6 +60,7 @@ async function publisherServer() {
         pingSeconds: HOUR_SECONDS,
         flushTimeoutSeconds: HOUR_SECONDS,
         helloTimeoutSeconds: HOUR_SECONDS,
+        ...JSON.parse(options).stream,
       },
     }),
     {
@@ -73,7 +77,12 @@ async function publisherServer() {
     publisher.offer({ epoch: plan.epoch, plans: [plan] });
   };
   offer(1, 0);
-  return { port: publisher.port, broadcast: offer, clients: () => publisher.subscribers() };
+  return {
+    port: publisher.port,
+    broadcast: offer,
+    clients: () => publisher.subscribers(),
+    metrics: () => metrics.render(),
+  };
 }
 
 /** Greets like the publisher, so that memory and the first frames compare. */
