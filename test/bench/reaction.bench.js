@@ -9,14 +9,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { connectAsync } from "mqtt";
 import { WebSocket } from "ws";
 import { stringify } from "yaml";
-import { seededRandom, silentLogger, systemClock } from "../../dist/core/index.js";
-import { connectTelemetry, mqttOptionsSchema } from "../../dist/telemetry/index.js";
 import { buildModel } from "../../dist/zoo/index.js";
 import { freePort, startMosquitto } from "./mosquitto.js";
 import { median, quantile, rounded } from "./quantiles.js";
+import { OTHER_PROFILES, startReactionDevice } from "./reaction-device.js";
 
 const TARGET_MS = 10;
 const SAMPLES = Number(process.env.SAMPLES ?? 300);
@@ -25,15 +23,13 @@ const FIRST_SWITCHES = 4;
 /** Longer than the samples before are remembered, so that one sample decides. */
 const PAUSE_MS = 250;
 const FRAME_TIMEOUT_MS = 5_000;
-const OTHER_PROFILES = 300;
-const OTHER_BLOCKS = 100;
 const SITE = "bench";
 const cli = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 
 const broker = await startMosquitto();
 const directory = mkdtempSync(join(tmpdir(), "scissiond-bench-reaction-"));
 const daemon = await startDaemon();
-const device = await startDevice();
+const device = await startReactionDevice({ site: SITE, brokerUrl: broker.url, until });
 const frames = await subscribe(daemon.url);
 try {
   await device.publishOtherProfiles();
@@ -121,93 +117,6 @@ async function startDaemon() {
       child.kill("SIGTERM");
       await once(child, "exit");
     },
-  };
-}
-
-/** A device that is ten times as slow as the edge, whose one link the benchmark sets. */
-async function startDevice() {
-  let edgeProfile;
-  const state = {
-    node: "cam-1",
-    status: "online",
-    bootId: "bench-boot",
-    tier: "device",
-    hardwareClass: "bench-device",
-    version: "bench",
-    logicalCores: 1,
-    memoryBytes: 1,
-    emulatedSlowdown: 1,
-    models: [],
-  };
-  const benchmark = async () => {
-    await until(() => edgeProfile !== undefined, "the daemon's own profile");
-    const profile = profileOf("cam-1", "device", 10);
-    telemetry.publishProfile(profile);
-    return { measuredAt: profile.measuredAt, wholeMs: profile.wholeMs };
-  };
-  /** As long as the blocks of the profile say, so that the better plan stays the better one. */
-  const measure = async ({ ranges }) => {
-    const { blocks } = profileOf("cam-1", "device", 10);
-    return {
-      kind: "measured",
-      measuredAt: Date.now(),
-      environment: edgeProfile.environment,
-      ranges: ranges.map(({ firstLayer, lastLayer }) => {
-        const within = blocks.filter(
-          (block) => block.lastLayer >= firstLayer && block.lastLayer <= lastLayer,
-        );
-        const medianMs = within.reduce((sum, block) => sum + block.medianMs, 0);
-        const told = { medianMs, p95Ms: medianMs, spreadMs: 0, repeats: 5, stable: true };
-        return { firstLayer, lastLayer, ...told };
-      }),
-    };
-  };
-  const profileOf = (name, tier, factor) => ({
-    ...edgeProfile,
-    node: { name, tier, hardwareClass: `class-of-${name}` },
-    wholeMs: edgeProfile.wholeMs * factor,
-    blocks: edgeProfile.blocks.map((block) => ({ ...block, medianMs: block.medianMs * factor })),
-  });
-  const telemetry = await connectTelemetry(
-    mqttOptionsSchema.parse({ url: broker.url }),
-    { site: SITE, state, role: "agent" },
-    {
-      log: silentLogger,
-      clock: systemClock,
-      random: seededRandom(1),
-      handlers: {
-        commands: new Map([
-          ["benchmark", benchmark],
-          ["measure", measure],
-        ]),
-        onProfile: (profile) => {
-          if (profile.node.name === "edge-1") edgeProfile = profile;
-        },
-      },
-    },
-  );
-  return {
-    report(bandwidthMbps) {
-      telemetry.publishLink("cam-1", "edge-1", { rttMs: 1, bandwidthMbps });
-    },
-    async publishOtherProfiles() {
-      await until(() => edgeProfile !== undefined, "the daemon's own profile");
-      telemetry.publishLink("edge-1", "cam-1", { rttMs: 1, bandwidthMbps: 1_000 });
-      const blocks = Array.from({ length: OTHER_BLOCKS }, (_, index) => ({
-        ...edgeProfile.blocks[0],
-        index,
-        firstLayer: index,
-        lastLayer: index,
-      }));
-      const client = await connectAsync(broker.url);
-      for (let node = 0; node < OTHER_PROFILES; node += 1) {
-        const profile = { ...profileOf(`other-${node}`, "cloud", 1), blocks };
-        const topic = `scission/v1/${SITE}/nodes/other-${node}/profiles/${profile.model.sha256}`;
-        await client.publishAsync(topic, JSON.stringify(profile), { qos: 1 });
-      }
-      await client.endAsync();
-    },
-    stop: () => telemetry.stop(),
   };
 }
 
