@@ -12,19 +12,11 @@ import { mayServe, type Principal } from "./access.js";
 import type { View } from "./content.js";
 import type { CloseCause, PublisherEvent, Rejection, SubscriberInfo } from "./contract.js";
 import type { FrameCache } from "./frames.js";
-import { nextContent, visibleRevisions } from "./next.js";
+import { visibleRevisions } from "./next.js";
 import type { StreamOptions } from "./options.js";
 import { RateLimit } from "./rate-limit.js";
-import {
-  type Answer,
-  answered,
-  begin,
-  createSession,
-  flushed,
-  owesAnswer,
-  plansAnswered,
-  type Session,
-} from "./session.js";
+import { type Answer, answered, owesAnswer, plansAnswered, type Session } from "./session.js";
+import type { Steps } from "./steps.js";
 import type { Packet } from "./wire.js";
 
 const NORMAL_CLOSURE = 1000;
@@ -68,6 +60,7 @@ export interface ConnectionContext {
   readonly clock: Clock;
   readonly log: Logger;
   readonly frames: FrameCache;
+  readonly steps: Steps;
   /** The newest offer and the rollouts under way; undefined before the first offer. */
   view(): View | undefined;
   onEvent(event: PublisherEvent): void;
@@ -148,20 +141,19 @@ export class Connection {
 
   /** Sends what the client lacks of the newest snapshot, unless it is busy with an earlier frame. */
   pump(): void {
-    const { frames, clock } = this.#context;
+    const { steps, clock } = this.#context;
     const view = this.#context.view();
     const session = this.#session;
     if (view === undefined || session === undefined) return;
     if (this.#closing !== undefined || this.#writingSinceMs !== undefined) return;
-    const content = nextContent(session, view);
-    if (content === undefined) return;
-    const frame = frames.frame(view, content);
-    this.#session = begin(session, content, { nonce: frame.nonce, epoch: view.epoch });
+    const sending = steps.next(session, view);
+    if (sending === undefined) return;
+    this.#session = sending.session;
     this.#sentMs = clock.monotonicMs();
-    this.#write(frame, () => {
-      if (this.#session !== undefined) this.#moved(this.#session, flushed(this.#session));
+    this.#write(sending.frame, this.#sentMs, () => {
+      if (this.#session !== undefined) this.#moved(this.#session, steps.flushed(this.#session));
     });
-    this.#context.onEvent({ kind: "frame-sent", type: content.kind });
+    this.#context.onEvent({ kind: "frame-sent", type: sending.kind });
   }
 
   /** Enforces every deadline and sends pings and heartbeats that are due. */
@@ -232,12 +224,13 @@ export class Connection {
     // A frame that is still being written is a sign of life itself.
     if (this.#writingSinceMs !== undefined) return;
     this.#heartbeatMs = nowMs;
-    this.#write(frames.heartbeat(view, visibleRevisions(this.#session, view)), () => undefined);
+    const heartbeat = frames.heartbeat(view, visibleRevisions(this.#session, view));
+    this.#write(heartbeat, nowMs, () => undefined);
     this.#context.onEvent({ kind: "frame-sent", type: "heartbeat" });
   }
 
-  #write(packet: Packet, onTaken: () => void): void {
-    this.#writingSinceMs = this.#context.clock.monotonicMs();
+  #write(packet: Packet, nowMs: number, onTaken: () => void): void {
+    this.#writingSinceMs = nowMs;
     this.#socket.send(packet, (error) => {
       // After an error the close event follows; there is nothing left to send to.
       if (error instanceof Error) return;
@@ -273,7 +266,7 @@ export class Connection {
         this.close("forbidden", "this client may not be a runtime of that node");
         return undefined;
       }
-      this.#session = createSession(message);
+      this.#session = this.#context.steps.subscribed(message);
       this.#context.onSubscribed(this);
       this.pump();
       return undefined;

@@ -11,6 +11,7 @@ import { nodesOf } from "./rollout.js";
 import { lagsBehind, Rollouts } from "./rollouts.js";
 import { Runtimes } from "./runtimes.js";
 import type { Session } from "./session.js";
+import { Steps } from "./steps.js";
 import { createBroadcast, inTurns } from "./turns.js";
 
 /** What all connections share: the newest snapshot, the rollouts under way, and each other. */
@@ -39,11 +40,13 @@ export class Hub {
         this.#tellRuntimes();
       },
     });
+    const frames = new FrameCache(Math.floor(deps.random() * 36 ** 6).toString(36));
     this.context = {
       options: options.stream,
       clock: deps.clock,
       log: deps.log,
-      frames: new FrameCache(Math.floor(deps.random() * 36 ** 6).toString(36)),
+      frames,
+      steps: new Steps(frames),
       view: () => this.#view,
       onEvent: (event) => deps.onEvent?.(event),
       onSubscribed: (connection) => this.#subscribed(connection),
