@@ -1,7 +1,8 @@
 // From a telemetry sample that crosses a threshold to the first frame with the new revision at a
 // subscriber: the whole daemon in a process of its own, Mosquitto, a state directory on the disk that
 // already holds hundreds of profiles. Each sample makes the other one of two plans the better one; both
-// have been in force, so their partitions are measured and extracted. Target: p99 at most 10 ms.
+// have been in force, so their partitions are measured and extracted. Beside it, sample for sample, the
+// least that could react: a message over MQTT to a flushed file and a frame. Target: p99 at most 10 ms.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -9,12 +10,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { connectAsync } from "mqtt";
 import { WebSocket } from "ws";
 import { stringify } from "yaml";
 import { buildModel } from "../../dist/zoo/index.js";
 import { freePort, startMosquitto } from "./mosquitto.js";
 import { median, quantile, rounded } from "./quantiles.js";
 import { OTHER_PROFILES, startReactionDevice } from "./reaction-device.js";
+import { startChild } from "./stream-peers.js";
 
 const TARGET_MS = 10;
 const SAMPLES = Number(process.env.SAMPLES ?? 300);
@@ -29,11 +32,13 @@ const cli = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const broker = await startMosquitto();
 const directory = mkdtempSync(join(tmpdir(), "scissiond-bench-reaction-"));
 const daemon = await startDaemon();
+const bare = await startBare();
 const device = await startReactionDevice({ site: SITE, brokerUrl: broker.url, until });
 const frames = await subscribe(daemon.url);
 try {
   await device.publishOtherProfiles();
   const delaysMs = [];
+  const bareMs = [];
   // With a slow link the device works alone, as it does before anything is known of the link.
   let rateMbps = 0.01;
   await until(
@@ -58,7 +63,10 @@ try {
     const sentMs = performance.now();
     device.report(rateMbps);
     await until(() => frames.revision > before, `a plan after sample ${sample}`);
-    if (sample >= 0) delaysMs.push(frames.arrivedMs - sentMs);
+    const bareDelayMs = await bare.react();
+    if (sample < 0) continue;
+    delaysMs.push(frames.arrivedMs - sentMs);
+    bareMs.push(bareDelayMs);
   }
   const p99Ms = quantile(delaysMs, 0.99);
   console.log(
@@ -70,12 +78,15 @@ try {
       p90Ms: rounded(quantile(delaysMs, 0.9)),
       p99Ms: rounded(p99Ms),
       maxMs: rounded(Math.max(...delaysMs)),
+      bareP50Ms: rounded(median(bareMs)),
+      bareP99Ms: rounded(quantile(bareMs, 0.99)),
       targetMs: TARGET_MS,
     }),
   );
   process.exitCode = p99Ms <= TARGET_MS ? 0 : 1;
 } finally {
   frames.close();
+  await bare.stop();
   await device.stop();
   await daemon.stop();
   await broker.stop();
@@ -122,6 +133,29 @@ async function startDaemon() {
     async stop() {
       child.kill("SIGTERM");
       await once(child, "exit");
+    },
+  };
+}
+
+/** Reacts to a message with a frame, and nothing else. */
+async function startBare() {
+  const topic = "bench/bare";
+  const child = await startChild("./reaction-bare.js", [broker.url, topic, directory]);
+  const client = await connectAsync(broker.url);
+  const socket = new WebSocket(`ws://127.0.0.1:${child.port}`);
+  await once(socket, "open");
+  return {
+    async react() {
+      const arrived = once(socket, "message");
+      const sentMs = performance.now();
+      client.publish(topic, '{"rttMs":1,"bandwidthMbps":1000}');
+      await arrived;
+      return performance.now() - sentMs;
+    },
+    async stop() {
+      socket.close();
+      await client.endAsync();
+      await child.stop();
     },
   };
 }
