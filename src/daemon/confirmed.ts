@@ -1,5 +1,5 @@
 import { isSameEnvironment } from "../benchmark/index.js";
-import type { MeasuredRange, PlanningNode } from "../planner/index.js";
+import { learnedFactor, type MeasuredRange, type PlanningNode } from "../planner/index.js";
 import type { ConfirmedRange, Profile } from "../protocol/index.js";
 import type { Pipeline, Situation } from "./problem.js";
 
@@ -14,7 +14,10 @@ export interface ConfirmedTerms {
   nowMs: number;
 }
 
-/** The situation with what was measured of partitions in place of what their blocks sum to. */
+/**
+ * The situation with what was measured of partitions in place of what their blocks sum to, and with
+ * what that says of partitions of the same node that were not measured.
+ */
 export function withConfirmed(
   situation: Situation,
   { thresholds }: Pipeline,
@@ -26,9 +29,10 @@ export function withConfirmed(
       measuredOf(profile, { ...terms, changePercent: thresholds.computeChangePercent }),
     ]),
   );
-  const nodes = situation.problem.nodes.map(
-    (node): PlanningNode => ({ ...node, measured: measured.get(node.name) ?? [] }),
-  );
+  const nodes = situation.problem.nodes.map((node): PlanningNode => {
+    const known = { ...node, measured: measured.get(node.name) ?? [] };
+    return { ...known, estimateFactor: learnedFactor(situation.problem, known) };
+  });
   const problem = { ...situation.problem, nodes };
   return { ...situation, problem, idle: problem };
 }

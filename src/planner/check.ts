@@ -23,7 +23,13 @@ export function checkProblem(problem: PlanningProblem): void {
       );
     }
   }
-  for (const node of problem.nodes) checkMeasured(node);
+  for (const node of problem.nodes) {
+    checkMeasured(node);
+    const { name, estimateFactor = 1 } = node;
+    if (!isQuantity(estimateFactor) || estimateFactor === 0) {
+      throw invalidProfile(`node ${name}: estimateFactor is ${estimateFactor}, not positive`);
+    }
+  }
   const pairs = new Set<string>();
   for (const link of problem.links) {
     const name = `${link.from} → ${link.to}`;

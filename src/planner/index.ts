@@ -20,6 +20,7 @@ export type {
   PlanningProblem,
   RankedPlan,
 } from "./problem.js";
+export { learnedFactor } from "./measured.js";
 export { pricePlan } from "./price.js";
 export { transferMs } from "./weights.js";
 export { paretoPlans, type Ranking, rankPlans } from "./rank.js";

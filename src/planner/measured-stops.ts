@@ -29,7 +29,7 @@ export function withMeasuredStops(routes: Routes, problem: PlanningProblem): Rou
       const all = measuredBlocks(problem, node);
       // What takes as long as its blocks changes no plan.
       const differs = (range: MeasuredBlocks): boolean => {
-        const sumMs = sumOfBlocks(node, range);
+        const sumMs = sumOfBlocks(node, range) * (node.estimateFactor ?? 1);
         return Math.abs(range.ms - sumMs) > NEGLIGIBLE_SHARE * sumMs;
       };
       return [node.name, problem.onlyMeasured === true ? all : all.filter(differs)];

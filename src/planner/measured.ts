@@ -33,3 +33,28 @@ export function sumOfBlocks(
   for (let block = firstBlock; block <= lastBlock; block += 1) sumMs += blockMs[block] ?? 0;
   return sumMs;
 }
+
+/** Measurements that are further from the blocks than this say that something else is wrong. */
+const ESTIMATE_FACTOR_MAX = 8;
+
+/**
+ * By how much the node's partitions take longer than their blocks sum to, as far as they were
+ * measured: their times together by their blocks' together, so that long ones count most. What is
+ * not measured yet is best expected to be off likewise; otherwise each plan in turn looks better than
+ * those that were measured, until it is measured itself. The whole model says nothing of it, since
+ * blocks are made to sum to it. Between 1/8 and 8; 1 where nothing is known.
+ */
+export function learnedFactor(
+  problem: Pick<PlanningProblem, "blocks">,
+  node: Pick<PlanningNode, "blockMs" | "measured">,
+): number {
+  let measuredMs = 0;
+  let blocksMs = 0;
+  for (const range of measuredBlocks(problem, node)) {
+    if (range.firstBlock === 0 && range.lastBlock === problem.blocks.length - 1) continue;
+    measuredMs += range.ms;
+    blocksMs += sumOfBlocks(node, range);
+  }
+  if (measuredMs <= 0 || blocksMs <= 0) return 1;
+  return Math.min(Math.max(measuredMs / blocksMs, 1 / ESTIMATE_FACTOR_MAX), ESTIMATE_FACTOR_MAX);
+}

@@ -138,7 +138,7 @@ function partitionOf(
     lastBlock,
     firstLayer: problem.blocks[firstBlock]?.firstLayer ?? 0,
     lastLayer: problem.blocks[lastBlock]?.lastLayer ?? 0,
-    computeMs: measuredMs ?? estimateMs,
+    computeMs: measuredMs ?? estimateMs * (node.estimateFactor ?? 1),
     ...(measuredMs === undefined ? {} : { estimateMs }),
   };
 }

@@ -16,6 +16,8 @@ export interface PlanningNode {
   blockMs: readonly number[];
   /** What these ranges take as partitions, in place of the sum of their blocks; at most one of each. */
   measured?: readonly MeasuredRange[];
+  /** How many times as long as its blocks a partition takes that was not measured; 1 by default. */
+  estimateFactor?: number;
   /** Power while it computes; needed where energy counts. */
   activeWatts?: number;
   /** What it costs while it computes, in any currency; needed where the price counts. */

@@ -69,7 +69,10 @@ const RESOLUTION_DIGITS = 12;
  */
 export function tariffWeights(problem: PlanningProblem, field: Field, tariff: Tariff): Ticked {
   const costs = new Map(
-    problem.nodes.map((node) => [node.name, node.blockMs.map((ms) => tariff.compute(node, ms))]),
+    problem.nodes.map((node) => {
+      const { name, blockMs, estimateFactor = 1 } = node;
+      return [name, blockMs.map((ms) => tariff.compute(node, ms * estimateFactor))];
+    }),
   );
   const totals = [...costs.values()].map((row) => row.reduce((sum, cost) => sum + cost, 0));
   const positive = totals.filter((total) => total > 0);

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
+  learnedFactor,
   constraintsSchema,
   type MeasuredRange,
   paretoPlans,
@@ -105,6 +106,72 @@ describe("measured ranges", () => {
     const [plan] = rankPlans(problem([fast])).plans;
     expect(plan?.partitions[0]).toMatchObject({ computeMs: 3, estimateMs: 20 });
     expect(plan?.partitions[1]).not.toHaveProperty("estimateMs");
+  });
+
+  it("say what to expect of those that were not measured, and stay exact themselves", () => {
+    const given = problem([{ firstLayer: 0, lastLayer: 0, ms: 15 }]);
+    const [device, cloud] = given.nodes;
+    const known = { ...device!, estimateFactor: learnedFactor(given, device!) };
+    expect(known.estimateFactor).toBe(1.5);
+    const price = (ends: number[]) =>
+      pricePlan(
+        { ...given, nodes: [known, cloud!] },
+        {
+          source: "cam-1",
+          partitions: ends.map((end, index) => ({
+            node: index === 0 ? "cam-1" : "gpu-1",
+            firstLayer: index === 0 ? 0 : ends[0]! + 1,
+            lastLayer: end,
+          })),
+        },
+      );
+    expect(price([0, 2])).toMatchObject({ partitions: [{ computeMs: 15, estimateMs: 10 }, {}] });
+    expect(price([1, 2])).toMatchObject({ partitions: [{ computeMs: 30 }, {}] });
+    expect(price([2])).toMatchObject({ partitions: [{ computeMs: 45 }] });
+  });
+
+  it("need two rounds where a node's blocks promise far too much, and more without what they say", () => {
+    const blocks = Array.from({ length: 12 }, (_, layer) => ({
+      firstLayer: layer,
+      lastLayer: layer,
+      outputBytes: 8_000 / (layer + 1),
+    }));
+    const truth = 1.88;
+    const roundsNeeded = (learn: boolean): number => {
+      const measured: MeasuredRange[] = [{ firstLayer: 0, lastLayer: 11, ms: 12 }];
+      for (let round = 1; ; round++) {
+        const device = { name: "cam-1", tier: "device" as const, blockMs: blocks.map(() => 1) };
+        const estimateFactor = learn ? learnedFactor({ blocks }, { ...device, measured }) : 1;
+        const nodes = [
+          { ...device, measured, estimateFactor },
+          { name: "gpu-1", tier: "cloud" as const, blockMs: blocks.map(() => 0.1) },
+        ];
+        const [best] = rankPlans({ ...problem([]), blocks, inputBytes: 20_000, nodes }).plans;
+        const own = best?.partitions.find(({ node }) => node === "cam-1");
+        if (own === undefined || own.estimateMs !== undefined) return round - 1;
+        const { firstLayer, lastLayer } = own;
+        measured.push({ firstLayer, lastLayer, ms: truth * (lastLayer - firstLayer + 1) });
+      }
+    };
+    expect(roundsNeeded(true)).toBe(2);
+    expect(roundsNeeded(false)).toBeGreaterThan(4);
+  });
+
+  it.each([
+    ["nothing was measured", [], 1],
+    ["only the whole model was", [{ firstLayer: 0, lastLayer: 2, ms: 60 }], 1],
+    ["a measurement is absurd", [{ firstLayer: 0, lastLayer: 1, ms: 1e9 }], 8],
+    ["a measurement took no time", [{ firstLayer: 0, lastLayer: 1, ms: 0 }], 1],
+    [
+      "several were: by their time together",
+      [
+        { firstLayer: 0, lastLayer: 0, ms: 40 },
+        { firstLayer: 1, lastLayer: 2, ms: 20 },
+      ],
+      2,
+    ],
+  ])("teach a factor where %s", (_, measured, factor) => {
+    expect(learnedFactor(problem([]), { blockMs: [10, 10, 10], measured })).toBe(factor);
   });
 
   it("that fall on no blocks are passed over", () => {

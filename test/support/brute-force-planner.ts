@@ -115,6 +115,7 @@ function evaluate(
     );
     if (measured !== undefined) run.ms = measured.ms;
     else if (problem.onlyMeasured === true) return undefined;
+    else run.ms *= run.node.estimateFactor ?? 1;
   }
   const places = [source, ...runs.map(({ node }) => node.name)];
   const sizes = [problem.inputBytes, ...runs.map(({ last }) => problem.blocks[last]!.outputBytes)];
