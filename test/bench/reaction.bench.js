@@ -63,6 +63,8 @@ try {
     const sentMs = performance.now();
     device.report(rateMbps);
     await until(() => frames.revision > before, `a plan after sample ${sample}`);
+    // The daemon is done with what it does behind its answer.
+    await sleep(PAUSE_MS);
     const bareDelayMs = await bare.react();
     if (sample < 0) continue;
     delaysMs.push(frames.arrivedMs - sentMs);
