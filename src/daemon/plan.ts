@@ -40,10 +40,13 @@ export function startPlanning(running: Running): void {
   const onPublished = (pipeline: string): void => {
     const plan = planOf(running, pipeline);
     offerPlans(running);
-    parts.telemetry?.publishPlan(pipeline, plan);
-    if (plan === null) running.metrics.pipelineRemoved(pipeline);
-    else running.metrics.planPublished(plan);
-    void pruneArtifacts(running);
+    // After the subscribers, who are told as soon as the present caller is done.
+    queueMicrotask(() => {
+      parts.telemetry?.publishPlan(pipeline, plan);
+      if (plan === null) running.metrics.pipelineRemoved(pipeline);
+      else running.metrics.planPublished(plan);
+      void pruneArtifacts(running);
+    });
   };
   const onDecision = (decision: Decision): void => {
     const { pipeline, verdict, revision, summary } = decision;

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import type { Adapter } from "lowdb";
 import { errorMessage } from "../core/index.js";
 import { type Decision, type Profile, profileSchema } from "../protocol/index.js";
@@ -122,6 +123,8 @@ export class StateFiles implements Adapter<StoreState> {
   }
 
   async #follow(written: Written): Promise<void> {
+    // Whoever waited for the write goes on first.
+    await setImmediate();
     try {
       await this.#writeCopies(written);
       await this.#writeDueParts();

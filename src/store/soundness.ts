@@ -3,47 +3,53 @@ import { PIPELINES_MAX, type StoreState, storeStateSchema, unsoundChange } from 
 
 /**
  * Refuses states that a later start could not read, or that would let a revision be used twice.
- * Records are never changed, only replaced, so each is looked at once, however many states it is in.
+ * Records and lists are never changed, only replaced, so each is looked at once, however many states it is in.
  */
 export class Soundness {
   readonly #sound = new WeakSet<object>();
 
   constructor(state: StoreState) {
-    this.#note(state);
+    for (const [, list] of listsOf(state)) this.#note(list);
   }
 
   /** The change as it may be kept, or what is wrong with it. */
   check(before: StoreState, after: StoreState): Parsed<StoreState> {
     // Lists keep their order, with what is known already left out and put back.
-    const fresh = this.#withoutKnown(after);
+    const changed = changedLists(before, after);
+    const fresh = mapLists(after, (list, key) =>
+      changed.has(key) ? list.filter((record) => !this.#sound.has(record)) : [],
+    );
     const parsed = parseValue(fresh, storeStateSchema);
     if (!parsed.ok) return parsed;
     const pipelines = Math.max(after.pipelines.length, after.controls?.length ?? 0);
     if (pipelines > PIPELINES_MAX) return { ok: false, message: "too many pipelines" };
-    const value = this.#putBack(after, parsed.value);
+    const value = this.#putBack(after, parsed.value, changed);
     const message = unsoundChange(before, value);
     if (message !== undefined) return { ok: false, message };
-    this.#note(value);
+    for (const [key, list] of listsOf(value)) if (changed.has(key)) this.#note(list);
     return { ok: true, value };
   }
 
-  #withoutKnown(state: StoreState): StoreState {
-    return mapLists(state, (list) => list.filter((record) => !this.#sound.has(record)));
-  }
-
-  #putBack(after: StoreState, parsed: StoreState): StoreState {
+  #putBack(after: StoreState, parsed: StoreState, changed: ReadonlySet<string>): StoreState {
     const queues = new Map(listsOf(parsed).map(([key, list]) => [key, list.values()]));
-    return mapLists(after, (list, key) =>
-      list.map((record) => {
+    return mapLists(after, (list, key) => {
+      if (!changed.has(key)) return list;
+      return list.map((record) => {
         if (this.#sound.has(record)) return record;
         return queues.get(key)?.next().value ?? record;
-      }),
-    );
+      });
+    });
   }
 
-  #note(state: StoreState): void {
-    for (const [, list] of listsOf(state)) for (const record of list) this.#sound.add(record);
+  #note(list: readonly object[]): void {
+    for (const record of list) this.#sound.add(record);
   }
+}
+
+/** The lists that are other ones than before. */
+function changedLists(before: StoreState, after: StoreState): ReadonlySet<string> {
+  const known = new Map(listsOf(before));
+  return new Set(listsOf(after).flatMap(([key, list]) => (known.get(key) === list ? [] : [key])));
 }
 
 function listsOf(state: StoreState): [string, readonly object[]][] {
