@@ -18,10 +18,20 @@ export function isNews(
   if (ruling.kind === "confirm" || ruling.kind === "unconfirmed") {
     return track.declined !== reasonOf(ruling);
   }
+  if (isHeldBack(ruling)) {
+    const isTold = track.declined === reasonOf(ruling);
+    return !isTold && nowMs - track.declinedAtMs >= DECLINED_PAUSE_MS;
+  }
   if (triggers.length === 0) return false;
   if (isPassing(ruling) && track.declined === reasonOf(ruling)) return false;
   const isFluctuation = triggers.every(({ kind }) => FLUCTUATING.has(kind));
   return !isFluctuation || nowMs - track.declinedAtMs >= DECLINED_PAUSE_MS;
+}
+
+/** By a rule that the user made, not by what is expected: he is told, also long after the change. */
+function isHeldBack(ruling: Ruling): boolean {
+  if (ruling.kind === "defer") return ruling.for === "rateLimit";
+  return ruling.kind === "keep" && ruling.because === "quiet";
 }
 
 export function reasonOf(ruling: Ruling): string {

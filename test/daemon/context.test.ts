@@ -65,6 +65,18 @@ describe("the context", () => {
     expect(context.links().length).toBeLessThanOrEqual(256);
   });
 
+  it("is not told by one of two alike that nothing passes", () => {
+    const context = new Context();
+    const record = (source: string, report: object, nowMs: number): void =>
+      context.recordLink(PATH, { ...report, source }, { nowMs, halfLifeMs: HALF_LIFE_MS });
+    for (let second = 0; second < 10; second += 1) {
+      record("liar", second === 0 ? { rttMs: 5 } : { lossPercent: 100 }, second * 1_000);
+      record("honest", { rttMs: 5, bandwidthMbps: 8 }, second * 1_000 + 1);
+      if (second > 0) expect(heard(context).isDown).toBe(false);
+    }
+    expect(heard(context).samples.every(({ bandwidthMbps }) => bandwidthMbps === 8)).toBe(true);
+  });
+
   it("gives remembered values way to the first that is measured", () => {
     const context = new Context();
     context.rememberLinks([{ ...PATH, rttMs: 500, secondsPerMegabit: 10 }], 0);

@@ -12,8 +12,10 @@ import {
   encodeRequest,
   nextBurstBytes,
 } from "../../src/telemetry/probe-protocol.js";
+import { Rejections } from "../../src/telemetry/rejections.js";
 import { LatestPerKey } from "../../src/telemetry/rate.js";
 import { formatTopic, parseTopic, type Topic, topicFilter } from "../../src/telemetry/topics.js";
+import { silentLogger } from "../../src/core/index.js";
 import { ManualClock } from "../support/manual-clock.js";
 
 const name = fc.stringMatching(/^[a-z0-9-]{1,63}$/);
@@ -177,5 +179,20 @@ describe("probe protocol", () => {
     expect(nextBurstBytes(900_000, 10, options)).toBe(1_000_000);
     expect(nextBurstBytes(16_384, 150, options)).toBeUndefined();
     expect(nextBurstBytes(1_000_000, 1, options)).toBeUndefined();
+  });
+});
+
+describe("rejections", () => {
+  it("counts every one, logs the first of each cause alone, and little of what it quotes", () => {
+    const logged: unknown[] = [];
+    const log = { ...silentLogger, warn: (fields: unknown) => void logged.push(fields) };
+    const rejections = new Rejections(log);
+    for (let index = 0; index < 1_000; index += 1) {
+      rejections.add("malformed", `scission/${"x".repeat(60_000)}`, "no JSON");
+      rejections.add("future", `topic-${index}`, `measured ${index} ms from now`);
+    }
+    expect(rejections.counts()).toMatchObject({ malformed: 1_000, future: 1_000, rate: 0 });
+    expect(logged).toHaveLength(2);
+    expect(JSON.stringify(logged).length).toBeLessThan(1_000);
   });
 });
