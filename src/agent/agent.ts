@@ -14,6 +14,7 @@ import {
   type Telemetry,
 } from "../telemetry/index.js";
 import { type BenchmarkDutyDeps, createBenchmarkDuty } from "./benchmark-duty.js";
+import { publishKept } from "./kept-profiles.js";
 import { createMeasureDuty } from "./measure-duty.js";
 import { openModelCache } from "./model-cache.js";
 import { OneAtATime } from "./one-at-a-time.js";
@@ -155,5 +156,6 @@ async function joinTelemetry(
   );
   teardown.defer("telemetry", () => telemetry.stop());
   teardown.defer("benchmark", () => stopping.abort());
+  await publishKept(deps.profiles, options.node, duty.onProfile);
   return telemetry;
 }

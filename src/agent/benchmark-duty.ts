@@ -111,8 +111,10 @@ async function benchmark(
       onProgress: tellProgress(model, { clock, tell: (progress) => deps.onProgress(progress) }),
     },
   );
-  await deps.profiles.save(model.sha256, profile).catch((error: unknown) => {
+  await deps.profiles.save(model.sha256, profile).catch(async (error: unknown) => {
     log.warn({ err: error }, "the profile is published, but not kept for the next look");
+    // An older one must not be published in its place at the next start.
+    await deps.profiles.save(model.sha256, null).catch(() => undefined);
   });
   deps.onProfile(profile);
   return { measuredAt: profile.measuredAt, wholeMs: profile.wholeMs, outcome };

@@ -4,6 +4,7 @@ export { isSameEnvironment } from "./environment.js";
 export { type ExtractRequest, extractPartition } from "./extract.js";
 export type { InputFile } from "../inference/index.js";
 export { describeEnvironment, readHostId } from "./host.js";
+export type { ListedSidecar } from "../inference/index.js";
 export { listSidecars } from "./list-sidecars.js";
 export { inspectModel } from "./inspect.js";
 export { type BenchmarkOptions, benchmarkOptionsSchema } from "./options.js";

@@ -1,5 +1,4 @@
-import { startModelWorker } from "../inference/index.js";
-import type { Sidecar } from "../protocol/index.js";
+import { type ListedSidecar, startModelWorker } from "../inference/index.js";
 import type { BenchmarkOptions } from "./options.js";
 import type { BenchmarkDeps } from "./with-model.js";
 
@@ -12,7 +11,7 @@ export async function listSidecars(
   path: string,
   options: BenchmarkOptions,
   deps: Pick<BenchmarkDeps, "log" | "clock" | "signal">,
-): Promise<Sidecar[]> {
+): Promise<ListedSidecar[]> {
   const worker = await startModelWorker(options.inference, deps);
   try {
     return await worker.sidecars(path);

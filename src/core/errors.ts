@@ -40,6 +40,11 @@ export const ERROR_CODES = {
 
 export type ErrorCode = keyof typeof ERROR_CODES;
 
+/** Whether a text, of another program for instance, is one of the codes. */
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(ERROR_CODES, text);
+}
+
 /** An operating error: something a caller can decide about. Branch on `code`, never on the message. */
 export class AppError extends Error {
   readonly code: ErrorCode;

@@ -1,5 +1,12 @@
 export { type Clock, systemClock } from "./clock.js";
-export { AppError, ERROR_CODES, type ErrorCode, errorMessage, isAppError } from "./errors.js";
+export {
+  AppError,
+  ERROR_CODES,
+  type ErrorCode,
+  errorMessage,
+  isAppError,
+  isErrorCode,
+} from "./errors.js";
 export { type Logger, silentLogger } from "./logger.js";
 export { isLoopback } from "./loopback.js";
 export { nearest, suggestion } from "./nearest.js";

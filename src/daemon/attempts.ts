@@ -1,4 +1,4 @@
-import type { Clock } from "../core/index.js";
+import { type Clock, type ErrorCode, errorMessage, isAppError } from "../core/index.js";
 import type { Profile } from "../protocol/index.js";
 import { type BenchmarkJob, jobKey, jobName } from "./benchmark-job.js";
 
@@ -15,18 +15,36 @@ export interface AttemptDeps {
   profileOf: (job: BenchmarkJob) => Profile | undefined;
   /** The environment that the node has now, where that profile was measured in another one. */
   staleIn: (job: BenchmarkJob) => string | undefined;
+  /** What the node computes with; nodes that are alike in it fail alike at a model. */
+  softwareOf: (job: BenchmarkJob) => string;
   clock: Clock;
 }
 
-interface Attempt {
+interface Failure {
+  /** In a row. */
   failures: number;
   notBeforeMs: number;
   problem: string | undefined;
+}
+
+interface Attempt extends Failure {
   /** When it succeeded, by our own clock: that of the node may be wrong by years. 0: never. */
   succeededAtMs: number;
   /** The environment for which it was done anew. */
   measuredIn: string | undefined;
 }
+
+/** What is in the file is wrong, or what the options say of it: another machine finds the same. */
+const MODEL_FAULTS: ReadonlySet<ErrorCode | undefined> = new Set([
+  "MODEL_UNREADABLE",
+  "MODEL_UNSUPPORTED",
+  "MODEL_TOO_LARGE",
+  "MODEL_INPUT_UNBOUND",
+  "MODEL_INPUT_INVALID",
+  "MODEL_UNSTABLE",
+  "MODEL_NOT_A_NUMBER",
+  "INFERENCE_FAILED",
+]);
 
 /** A profile that was just measured may still be on its way here. */
 const ARRIVAL_MS = 30_000;
@@ -36,6 +54,8 @@ export class Attempts {
   readonly #limits: AttemptLimits;
   readonly #deps: AttemptDeps;
   readonly #byKey = new Map<string, Attempt>();
+  /** Models that cannot be measured for what is in their file, by model and software. */
+  readonly #badModels = new Map<string, Failure>();
 
   constructor(limits: AttemptLimits, deps: AttemptDeps) {
     this.#limits = limits;
@@ -44,7 +64,11 @@ export class Attempts {
 
   /** False while the pause after the last attempt lasts. */
   mayBegin(job: BenchmarkJob): boolean {
-    return this.#deps.clock.monotonicMs() >= (this.#byKey.get(jobKey(job))?.notBeforeMs ?? 0);
+    const notBeforeMs = Math.max(
+      this.#byKey.get(jobKey(job))?.notBeforeMs ?? 0,
+      this.#badModels.get(this.#modelKey(job))?.notBeforeMs ?? 0,
+    );
+    return this.#deps.clock.monotonicMs() >= notBeforeMs;
   }
 
   /** Whether its profile is missing, of another environment, or too old. */
@@ -64,12 +88,14 @@ export class Attempts {
 
   /** Failures in a row. */
   failuresOf(job: BenchmarkJob): number {
-    return this.#byKey.get(jobKey(job))?.failures ?? 0;
+    const ofModel = this.#badModels.get(this.#modelKey(job))?.failures ?? 0;
+    return ofModel + (this.#byKey.get(jobKey(job))?.failures ?? 0);
   }
 
   /** @param measuredIn the stale environment's successor, where that was the reason */
   succeeded(job: BenchmarkJob, measuredIn: string | undefined): void {
     const { clock } = this.#deps;
+    this.#badModels.delete(this.#modelKey(job));
     this.#byKey.set(jobKey(job), {
       failures: 0,
       notBeforeMs: clock.monotonicMs() + ARRIVAL_MS,
@@ -79,33 +105,59 @@ export class Attempts {
     });
   }
 
-  /** Milliseconds until the job may be tried again: longer after each failure. */
-  failed(job: BenchmarkJob, why: string): number {
-    const { retryMs, retryMsMax } = this.#limits;
-    const failures = (this.#byKey.get(jobKey(job))?.failures ?? 0) + 1;
-    const pauseMs = Math.min(retryMs * 2 ** (failures - 1), retryMsMax);
-    this.#byKey.set(jobKey(job), {
+  /**
+   * Milliseconds until the job may be tried again: longer after each failure. A fault of the model's own
+   * counts for all nodes with the same software, so that it is met once and not on each of them.
+   */
+  failed(job: BenchmarkJob, error: unknown): number {
+    const isModels = MODEL_FAULTS.has(codeOf(error));
+    const before = isModels
+      ? this.#badModels.get(this.#modelKey(job))
+      : this.#byKey.get(jobKey(job));
+    const failures = (before?.failures ?? 0) + 1;
+    const pauseMs = Math.min(this.#limits.retryMs * 2 ** (failures - 1), this.#limits.retryMsMax);
+    const failure: Failure = {
       failures,
       notBeforeMs: this.#deps.clock.monotonicMs() + pauseMs,
-      problem: `benchmark of ${jobName(job)}: ${why}`,
-      succeededAtMs: this.#byKey.get(jobKey(job))?.succeededAtMs ?? 0,
-      measuredIn: undefined,
-    });
+      problem: `benchmark of ${jobName(job)}: ${errorMessage(error)}`,
+    };
+    if (isModels) this.#badModels.set(this.#modelKey(job), failure);
+    else {
+      const succeededAtMs = this.#byKey.get(jobKey(job))?.succeededAtMs ?? 0;
+      this.#byKey.set(jobKey(job), { ...failure, succeededAtMs, measuredIn: undefined });
+    }
     return pauseMs;
   }
 
-  /** A node that left and came back starts without its old failures. */
+  /** A node that left and came back starts without its old failures, and so does a changed model. */
   forgetOthers(wanted: readonly BenchmarkJob[]): void {
     const keys = new Set(wanted.map(jobKey));
     for (const key of this.#byKey.keys()) if (!keys.has(key)) this.#byKey.delete(key);
+    const models = new Set(wanted.map((job) => this.#modelKey(job)));
+    for (const key of this.#badModels.keys()) if (!models.has(key)) this.#badModels.delete(key);
   }
 
   clear(): void {
     this.#byKey.clear();
+    this.#badModels.clear();
   }
 
   /** Failures that persist, in plain words. */
   problems(): string[] {
-    return [...this.#byKey.values()].flatMap(({ problem }) => problem ?? []);
+    return [...this.#badModels.values(), ...this.#byKey.values()].flatMap(
+      ({ problem }) => problem ?? [],
+    );
   }
+
+  #modelKey(job: BenchmarkJob): string {
+    const { sha256, inputs, maxCutTensors } = job.model;
+    return JSON.stringify([sha256, inputs, maxCutTensors, this.#deps.softwareOf(job)]);
+  }
+}
+
+/** That of what the node itself said, where another node failed. */
+function codeOf(error: unknown): ErrorCode | undefined {
+  if (!isAppError(error)) return undefined;
+  const told = error.code === "COMMAND_FAILED" ? codeOf(error.cause) : undefined;
+  return told ?? error.code;
 }

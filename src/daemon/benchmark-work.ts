@@ -9,7 +9,7 @@ import { createMeasure } from "./measure.js";
 import { type RefreshRun, startRefreshRun } from "./refresh-run.js";
 import { keep, pipelinesOf, type Running, takeProfile } from "./running.js";
 import { startSchedule } from "./schedule.js";
-import { wantedBenchmarks } from "./wanted.js";
+import { softwareOf, wantedBenchmarks } from "./wanted.js";
 
 const RESYNC_MS = 1_000;
 const RETRY_MS = 10_000;
@@ -52,6 +52,7 @@ export async function startMeasuring(running: Running, telemetry: Telemetry): Pr
         return state === undefined ? own(job) : context.profileFor(job.model.sha256, state);
       },
       staleIn: (job) => staleIn(running, job),
+      softwareOf: ({ node }) => softwareOf(context.node(node) ?? {}),
       turns,
       refresh: openRefreshRun(running, log),
       measure: createMeasure({
@@ -80,9 +81,18 @@ export async function startMeasuring(running: Running, telemetry: Telemetry): Pr
     },
   );
   teardown.defer("benchmarks", () => benchmarks.stop());
+  publishOwn(running, telemetry);
   parts.benchmarks = benchmarks;
   parts.schedule = openSchedule(running);
   teardown.defer("schedule", () => parts.schedule?.stop());
+}
+
+/** What this node measured of its models before: the broker may be a new one. */
+function publishOwn({ context, desired, self }: Running, telemetry: Telemetry): void {
+  for (const { sha256 } of desired.models) {
+    const profile = context.ownProfile(sha256, self.node);
+    if (profile !== undefined) telemetry.publishProfile(profile);
+  }
 }
 
 /** The cron expression may have changed. */

@@ -1,4 +1,4 @@
-import { errorMessage, isAppError, type Logger } from "../core/index.js";
+import { isAppError, type Logger } from "../core/index.js";
 import { type AttemptDeps, type AttemptLimits, Attempts } from "./attempts.js";
 import { type BenchmarkJob, jobKey, jobName } from "./benchmark-job.js";
 import type { HostTurns } from "./host-turns.js";
@@ -173,7 +173,7 @@ async function run(
       log.info({ outcome }, "benchmark ended");
       return outcome;
     }
-    const pauseMs = attempts.failed(job, errorMessage(error));
+    const pauseMs = attempts.failed(job, error);
     log.warn({ pauseMs, err: error }, "benchmark failed");
     onFinished(job, { elapsedMs: clock.monotonicMs() - startedMs, ok: false });
     return "failed";

@@ -1,24 +1,24 @@
-import { stat } from "node:fs/promises";
 import { statSync } from "node:fs";
 import { dirname, join } from "node:path";
+import type { ListedSidecar } from "../benchmark/index.js";
 import { AppError } from "../core/index.js";
 import type { Sidecar } from "../protocol/index.js";
 import { isUnchanged, type ModelFile } from "./models.js";
 
 interface Known {
   model: ModelFile;
-  files: readonly (Sidecar & { path: string; modifiedMs: number })[];
+  files: readonly (ListedSidecar & { path: string })[];
 }
 
 const MODELS_MAX = 1_000;
 
 /** The external data of models: found in a child process, remembered while no file changes. */
 export class Sidecars {
-  readonly #list: (model: ModelFile, signal: AbortSignal) => Promise<Sidecar[]>;
+  readonly #list: (model: ModelFile, signal: AbortSignal) => Promise<ListedSidecar[]>;
   /** By the path of the model. */
   readonly #known = new Map<string, Known>();
 
-  constructor(list: (model: ModelFile, signal: AbortSignal) => Promise<Sidecar[]>) {
+  constructor(list: (model: ModelFile, signal: AbortSignal) => Promise<ListedSidecar[]>) {
     this.#list = list;
   }
 
@@ -46,10 +46,14 @@ export class Sidecars {
   }
 
   async #find(model: ModelFile, signal: AbortSignal): Promise<Known["files"]> {
-    const files = [];
-    for (const sidecar of await this.#list(model, signal)) {
-      const path = join(dirname(model.path), sidecar.location);
-      files.push({ ...sidecar, path, modifiedMs: (await stat(path)).mtimeMs });
+    const listed = await this.#list(model, signal);
+    const files = listed.map((sidecar) => {
+      return { ...sidecar, path: join(dirname(model.path), sidecar.location) };
+    });
+    // They were changed while they were read, so that the hash may be of neither content.
+    const changed = files.find((file) => !isSame(file));
+    if (changed !== undefined) {
+      throw new AppError("MODEL_CHANGED", `${changed.path} is being changed`);
     }
     return files;
   }

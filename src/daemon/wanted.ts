@@ -61,7 +61,12 @@ function representative(
   return first;
 }
 
-function classKey({ hardwareClass, emulatedSlowdown, environment }: NodeState): string {
-  const software = environment === undefined ? null : { ...environment, cpuModel: "" };
-  return JSON.stringify([hardwareClass, emulatedSlowdown, software]);
+/** What a node computes with, as one text, whatever processor it has. */
+export function softwareOf({ environment }: Pick<NodeState, "environment">): string {
+  return JSON.stringify(environment === undefined ? null : { ...environment, cpuModel: "" });
+}
+
+function classKey(state: NodeState): string {
+  const { hardwareClass, emulatedSlowdown } = state;
+  return JSON.stringify([hardwareClass, emulatedSlowdown, softwareOf(state)]);
 }

@@ -70,11 +70,17 @@ export function externalReader(modelPath: string, bytesMax: number): ReadExterna
 export function openExternal<T>(
   modelPath: string,
   location: string,
-  use: (read: (offset: number, length: number) => Uint8Array, bytes: number) => T,
+  use: (
+    read: (offset: number, length: number) => Uint8Array,
+    opened: { bytes: number; modifiedMs: number },
+  ) => T,
 ): T {
   const path = insideDirectory(dirname(realpathSync(modelPath)), location);
-  return withRegularFile(path, (file, size) =>
-    use((offset, length) => readExactly(file, { path, offset, length }), size),
+  return withRegularFile(path, (file, bytes) =>
+    use((offset, length) => readExactly(file, { path, offset, length }), {
+      bytes,
+      modifiedMs: fstatSync(file).mtimeMs,
+    }),
   );
 }
 

@@ -3,6 +3,7 @@ export type {
   Extracted,
   InputFile,
   LayerRange,
+  ListedSidecar,
   Measured,
   MeasureTarget,
   OpenedModel,

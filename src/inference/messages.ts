@@ -7,6 +7,7 @@ import {
   inputBindingSchema,
   modelRefSchema,
   sha256Schema,
+  sidecarSchema,
   tensorInfoSchema,
 } from "../protocol/index.js";
 
@@ -122,6 +123,12 @@ export type OpenedModel = z.infer<typeof openedModelSchema>;
 
 /** Milliseconds that the yardstick takes at this moment. */
 export const yardstickSchema = z.number().positive();
+
+/** Files beside a model that hold weights of it, as they were when their reading began. */
+export const listedSidecarsSchema = z
+  .array(sidecarSchema.extend({ modifiedMs: z.number() }))
+  .max(1_000);
+export type ListedSidecar = z.infer<typeof listedSidecarsSchema>[number];
 
 export const measuredSchema = z.strictObject({
   samplesMs: z.array(z.number().nonnegative()).min(1),

@@ -1,12 +1,14 @@
 import { resolve } from "node:path";
 import { AppError } from "../core/index.js";
-import { parseValue, type Sidecar, sidecarsSchema } from "../protocol/index.js";
+import { parseValue } from "../protocol/index.js";
 import {
   type Compared,
   comparedSchema,
   type Extracted,
   extractedSchema,
   type LayerRange,
+  type ListedSidecar,
+  listedSidecarsSchema,
   type Measured,
   type MeasureTarget,
   measuredSchema,
@@ -54,7 +56,7 @@ export interface ModelWorker {
   /** Writes the range as an ONNX file of its own, atomically. */
   extract(range: LayerRange, path: string): Promise<Extracted>;
   /** The files beside the model that hold weights of it; opens nothing. */
-  sidecars(path: string): Promise<Sidecar[]>;
+  sidecars(path: string): Promise<ListedSidecar[]>;
   /** Whether an execution provider computes here; needs no model. */
   probe(provider: string): Promise<ProviderState>;
   stop(): Promise<void>;
@@ -107,7 +109,7 @@ export async function startModelWorker(
         ({ whole }) => whole.slowed,
       ),
     compare: () => ask({ kind: "compare" }, comparedSchema),
-    sidecars: (path) => ask({ kind: "sidecars", path: resolve(path) }, sidecarsSchema),
+    sidecars: (path) => ask({ kind: "sidecars", path: resolve(path) }, listedSidecarsSchema),
     probe: (provider) => ask({ kind: "probe", provider }, providerStateSchema),
     extract: (range, path) => ask({ kind: "extract", range, path: resolve(path) }, extractedSchema),
     stop: () => child.stop(),

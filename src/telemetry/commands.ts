@@ -1,4 +1,4 @@
-import { AppError, type Clock, type Random } from "../core/index.js";
+import { AppError, type Clock, isErrorCode, type Random } from "../core/index.js";
 import { commandResponseSchema } from "../protocol/index.js";
 import type { Message } from "./intake.js";
 import { readMessage } from "./read-message.js";
@@ -126,7 +126,8 @@ export class CommandCaller {
     }
     const { code, message: text } = response.error;
     const failure = `${topic.node} could not ${topic.name}: ${text} (${code})`;
-    pending.settle({ ok: false, error: new AppError("COMMAND_FAILED", failure) });
+    const cause = isErrorCode(code) ? new AppError(code, text) : undefined;
+    pending.settle({ ok: false, error: new AppError("COMMAND_FAILED", failure, { cause }) });
   }
 
   async #keepAsking(id: string, leaseMs: number, done: AbortSignal): Promise<void> {

@@ -196,6 +196,19 @@ describe("agent", () => {
     expect(profile.refreshed?.fullAt).toBe((first as BenchmarkAnswer).measuredAt);
   });
 
+  it("publishes what it measured before when it starts: to a broker that knows nothing", async () => {
+    const daemon = await startModelServer();
+    const site = await startSite();
+    const agent = await start(agentOptions(site.brokerUrl, daemon.url));
+    await until(() => site.states.some(({ status }) => status === "online"));
+    await site.edge.command("cam-1", "benchmark", benchmark, call);
+    const measured = await until(() => site.profiles[0]);
+    await agent.stop();
+    const other = await startSite();
+    await start(agentOptions(other.brokerUrl, daemon.url));
+    expect(await until(() => other.profiles[0])).toEqual(measured);
+  });
+
   it("tells how far its benchmark is", async () => {
     const site = await startSite();
     const daemon = await startModelServer();

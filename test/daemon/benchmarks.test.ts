@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { silentLogger } from "../../src/core/index.js";
+import { AppError, silentLogger } from "../../src/core/index.js";
 import type { BenchmarkJob } from "../../src/daemon/benchmark-job.js";
 import {
   type Benchmarks,
@@ -51,7 +51,12 @@ describe("benchmarks of a daemon", () => {
 
   async function start(
     jobs: BenchmarkJob[],
-    options: { resumed?: number; measuredAgoMs?: number; wallTimeMs?: number } = {},
+    options: {
+      resumed?: number;
+      measuredAgoMs?: number;
+      wallTimeMs?: number;
+      software?: Record<string, string>;
+    } = {},
   ): Promise<Under> {
     const clock = new ManualClock();
     const running: Under["running"] = new Map();
@@ -77,6 +82,7 @@ describe("benchmarks of a daemon", () => {
       wanted: () => jobs,
       profileOf: ({ node }) => profiles.get(node),
       staleIn: ({ node }) => stale.get(node),
+      softwareOf: ({ node }) => options.software?.[node] ?? "",
       measure,
       onFinished: () => undefined,
       turns: new HostTurns(),
@@ -183,6 +189,31 @@ describe("benchmarks of a daemon", () => {
       expect(under.running.size).toBe(1);
     }
     expect(under.profiles.get("a")).toBe(before);
+  });
+
+  it("meets a fault of the model's own once, not on each host", async () => {
+    const told = (code: "MODEL_UNSUPPORTED" | "INFERENCE_MEMORY"): Error =>
+      new AppError("COMMAND_FAILED", `a could not benchmark (${code})`, {
+        cause: new AppError(code, "no"),
+      });
+    const jobs = [job("a", "h"), job("b", "h"), job("c", "h")];
+    const under = await start(jobs, { software: { c: "another" } });
+    under.running.get("a")?.end(told("MODEL_UNSUPPORTED"));
+    await settle();
+    expect([...under.running.keys()]).toEqual(["c"]);
+    under.running.get("c")?.end();
+    await settle();
+    await under.pass(9_000);
+    expect(under.running.size).toBe(0);
+    expect(under.benchmarks.problems()).toEqual([
+      "benchmark of net on a: a could not benchmark (MODEL_UNSUPPORTED)",
+    ]);
+    await under.pass(1_000);
+    expect([...under.running.keys()]).toEqual(["a"]);
+    // What one machine has too little of, another may have.
+    under.running.get("a")?.end(told("INFERENCE_MEMORY"));
+    await settle();
+    expect([...under.running.keys()]).toEqual(["b"]);
   });
 
   it("believes its own clock where that of a node is wrong by years", async () => {
