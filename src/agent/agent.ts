@@ -2,7 +2,13 @@ import { join } from "node:path";
 import { cpus, totalmem } from "node:os";
 import { describeEnvironment, readHostId } from "../benchmark/index.js";
 import { type Clock, type Logger, type Random, Teardown } from "../core/index.js";
-import type { BenchmarkProgress, NodeCommandName, NodeState, Profile } from "../protocol/index.js";
+import type {
+  BenchmarkProgress,
+  MissingProvider,
+  NodeCommandName,
+  NodeState,
+  Profile,
+} from "../protocol/index.js";
 import { openJsonFiles } from "../store/index.js";
 import {
   type CommandHandler,
@@ -19,6 +25,7 @@ import { createMeasureDuty } from "./measure-duty.js";
 import { openModelCache } from "./model-cache.js";
 import { OneAtATime } from "./one-at-a-time.js";
 import type { AgentOptions } from "./options.js";
+import { tellProviders } from "./own-providers.js";
 import { createYieldDuty } from "./yield-duty.js";
 
 /** A benchmark that is stopped has a child process to end. */
@@ -108,6 +115,7 @@ async function joinTelemetry(
   const bootId = deps.newId();
   const hostId = await readHostId();
   const environment = describeEnvironment(options.benchmark, deps.versions);
+  let missingProviders: MissingProvider[] = [];
   const state = (): NodeState => ({
     node: options.node.name,
     status: "online",
@@ -121,6 +129,7 @@ async function joinTelemetry(
     models: cache.models(),
     ...(hostId === undefined ? {} : { hostId }),
     environment,
+    ...(missingProviders.length === 0 ? {} : { missingProviders }),
   });
   const stopping = new AbortController();
   const liveWork = createYieldDuty(deps.clock);
@@ -156,6 +165,10 @@ async function joinTelemetry(
   );
   teardown.defer("telemetry", () => telemetry.stop());
   teardown.defer("benchmark", () => stopping.abort());
+  void tellProviders(options.benchmark, duty, (missing) => {
+    missingProviders = missing;
+    telemetry.setState(state());
+  });
   await publishKept(deps.profiles, options.node, duty.onProfile);
   return telemetry;
 }

@@ -16,6 +16,7 @@ import { startPlanning } from "./plan.js";
 import { startRecording } from "./record.js";
 import { reload } from "./reload.js";
 import type { DaemonDeps } from "./deps.js";
+import { tellProviders } from "./own-providers.js";
 import { currentStatus, type Running } from "./running.js";
 import { servePlans } from "./serve.js";
 import { Sidecars } from "./sidecars.js";
@@ -74,6 +75,9 @@ export async function startDaemon(config: DaemonConfig, deps: DaemonDeps): Promi
     const telemetry = await startHearing(running);
     await startMeasuring(running, telemetry);
     startConfirming(running);
+    const probing = new AbortController();
+    teardown.defer("execution providers", () => probing.abort());
+    void tellProviders(running, probing.signal);
     return {
       port: publisher.port,
       broker: telemetry.broker,

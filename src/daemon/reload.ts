@@ -2,7 +2,10 @@ import { describeEnvironment } from "../benchmark/index.js";
 import type { DaemonConfig } from "../config/index.js";
 import { restartSchedule } from "./benchmark-work.js";
 import { reloaded } from "./desired.js";
+import { tellProviders } from "./own-providers.js";
 import { type Running, wake } from "./running.js";
+
+const PROBE_TIMEOUT_MS = 60_000;
 
 /** Takes a new configuration live; rejects, and changes nothing, when a part of it fails. */
 export async function reload(running: Running, next: DaemonConfig): Promise<void> {
@@ -20,6 +23,7 @@ export async function reload(running: Running, next: DaemonConfig): Promise<void
   running.context.recordNode(running.self);
   running.parts.telemetry?.setState(running.self);
   running.parts.publisher?.setClients(running.desired.config.listen.clients);
+  void tellProviders(running, AbortSignal.timeout(PROBE_TIMEOUT_MS));
   await restartSchedule(running);
   wake(running);
 }

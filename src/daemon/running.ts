@@ -19,6 +19,7 @@ import type { Pipeline } from "./problem.js";
 import type { ProgressBoard } from "./progress-board.js";
 import type { Confirmations } from "./confirmations.js";
 import type { Reconciler } from "./reconcile.js";
+import { providerProblems } from "./own-providers.js";
 import type { PlanRollouts } from "./rollout.js";
 import type { Schedule } from "./schedule.js";
 import type { Sidecars } from "./sidecars.js";
@@ -132,6 +133,7 @@ export function problemsOf(running: Running): string[] {
       ),
     ...(parts.reconciler?.problems() ?? []),
     ...(parts.benchmarks?.problems() ?? []),
+    ...providerProblems(running),
   ];
   if (parts.telemetry?.connected !== true) {
     problems.push(`not connected to the broker ${parts.telemetry?.broker ?? ""}`.trimEnd());

@@ -36,6 +36,7 @@ export {
   sidecarSchema,
   sidecarsSchema,
   leaseMsSchema,
+  type MissingProvider,
   yieldCommandSchema,
 } from "./mqtt.js";
 export {

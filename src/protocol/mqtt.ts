@@ -2,6 +2,12 @@ import { z } from "zod";
 import { modelRefSchema, nameSchema, sha256Schema, tierSchema } from "./names.js";
 import { environmentSchema } from "./profile.js";
 
+const missingProviderSchema = z.strictObject({
+  name: z.string().min(1).max(64),
+  reason: z.string().max(2_000),
+});
+export type MissingProvider = z.infer<typeof missingProviderSchema>;
+
 /** Retained state of a node, and its last will. `bootId` keeps an old will from killing a new session. */
 export const nodeStateSchema = z.strictObject({
   node: nameSchema,
@@ -18,6 +24,8 @@ export const nodeStateSchema = z.strictObject({
   hostId: z.string().min(1).max(64).optional(),
   /** What the node would be measured in now: a profile of another environment is stale. */
   environment: environmentSchema.omit({ emulatedSlowdown: true }).optional(),
+  /** Execution providers that are configured and do not compute there: it cannot measure. */
+  missingProviders: z.array(missingProviderSchema).max(8).optional(),
 });
 export type NodeState = z.infer<typeof nodeStateSchema>;
 

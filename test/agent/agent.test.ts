@@ -209,6 +209,20 @@ describe("agent", () => {
     expect(await until(() => other.profiles[0])).toEqual(measured);
   });
 
+  it("tells which execution provider it lacks, and measures nothing without it", async () => {
+    const site = await startSite();
+    const daemon = await startModelServer();
+    const inference = { niceness: 0, executionProviders: ["nonsense", "cpu"] };
+    const options = agentOptions(site.brokerUrl, daemon.url);
+    await start({ ...options, benchmark: benchmarkOptionsSchema.parse({ inference }) });
+    const missing = await until(() => site.states.find((state) => state.missingProviders));
+    expect(missing.missingProviders?.map(({ name }) => name)).toEqual(["nonsense"]);
+    expect(missing.missingProviders?.[0]?.reason).toContain("cpu");
+    const answer = site.edge.command("cam-1", "benchmark", benchmark, call);
+    await expect(answer).rejects.toThrow(/nonsense is not available.*INFERENCE_PROVIDER/);
+    expect(site.profiles).toEqual([]);
+  });
+
   it("tells how far its benchmark is", async () => {
     const site = await startSite();
     const daemon = await startModelServer();

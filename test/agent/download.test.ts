@@ -173,3 +173,36 @@ describe("a model with files beside it", () => {
     },
   );
 });
+
+describe("the cache of models", () => {
+  it("keeps to its size: what was unused the longest goes", async () => {
+    const bodies = new Map(
+      [1, 2, 3].map((byte) => {
+        const body = Buffer.alloc(400, byte);
+        return [sha256Of(body), body] as const;
+      }),
+    );
+    const { url, ranges } = await serve(({ url: path = "" }, response) => {
+      response.end(bodies.get(path.split("/").at(-1) ?? ""));
+    });
+    const limits = { modelBytesMax: 1_000, cacheBytesMax: 1_000, downloadTimeoutMs: 5_000 };
+    let nowMs = 1_000_000_000_000;
+    const clock = { ...systemClock, nowMs: () => (nowMs += 60_000) };
+    const options = { directory, daemonUrl: url.origin, limits };
+    const cache = await openModelCache(options, { log: silentLogger, clock });
+    const { signal } = new AbortController();
+    const [first = "", second = "", third = ""] = bodies.keys();
+    const fetchAll = async (...wanted: string[]): Promise<void> => {
+      for (const sha256 of wanted) await cache.fetch({ name: "net", sha256 }, signal);
+    };
+    await fetchAll(first, second, first, third);
+    const kept = cache.models().map(({ sha256 }) => sha256);
+    expect(kept.sort()).toEqual([first, third].sort());
+    expect((await readdir(directory)).sort()).toEqual(
+      kept.map((sha256) => `${sha256}.onnx`).sort(),
+    );
+    expect(ranges).toHaveLength(3);
+    await fetchAll(second);
+    expect(ranges).toHaveLength(4);
+  });
+});
