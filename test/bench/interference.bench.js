@@ -10,7 +10,7 @@ import { realModels } from "./real-models.js";
 const P95_SLOWDOWN_PERCENT_MAX = 10;
 const IDLE_MS = 20_000;
 /** The first report must have come before the benchmark begins. */
-const SETTLE_MS = 15_000;
+const SETTLE_MS = 8_000;
 /** p95 in stretches of this length: their median leaves out a burst of something else's. */
 const STRETCH_MS = 4_000;
 const LIVE = "light_squeezenet";
