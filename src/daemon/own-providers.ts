@@ -18,16 +18,3 @@ export async function tellProviders(running: Running, signal: AbortSignal): Prom
     log.debug({ problem: errorMessage(error) }, "execution providers not tried");
   }
 }
-
-/** What nodes that are online say they lack, in plain words. */
-export function providerProblems({ context }: Pick<Running, "context">): string[] {
-  return context
-    .nodes()
-    .flatMap(({ node, status, missingProviders = [] }) =>
-      status === "online"
-        ? missingProviders.map(
-            ({ name, reason }) => `${node}: execution provider ${name} is not available: ${reason}`,
-          )
-        : [],
-    );
-}

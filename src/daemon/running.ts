@@ -19,7 +19,7 @@ import type { Pipeline } from "./problem.js";
 import type { ProgressBoard } from "./progress-board.js";
 import type { Confirmations } from "./confirmations.js";
 import type { Reconciler } from "./reconcile.js";
-import { providerProblems } from "./own-providers.js";
+import { providerProblems } from "./missing-providers.js";
 import type { PlanRollouts } from "./rollout.js";
 import type { Schedule } from "./schedule.js";
 import type { Sidecars } from "./sidecars.js";
@@ -133,7 +133,7 @@ export function problemsOf(running: Running): string[] {
       ),
     ...(parts.reconciler?.problems() ?? []),
     ...(parts.benchmarks?.problems() ?? []),
-    ...providerProblems(running),
+    ...providerProblems(running.context),
   ];
   if (parts.telemetry?.connected !== true) {
     problems.push(`not connected to the broker ${parts.telemetry?.broker ?? ""}`.trimEnd());
