@@ -1,4 +1,4 @@
-import type { Content, View } from "../../src/publisher/content.js";
+import type { View } from "../../src/publisher/content.js";
 import { nextContent } from "../../src/publisher/next.js";
 import {
   advance,
@@ -8,7 +8,6 @@ import {
 } from "../../src/publisher/rollout.js";
 import { lagsBehind, participantsOf, whatItSays } from "../../src/publisher/rollouts.js";
 import {
-  type Answer,
   answered,
   begin,
   createSession,
@@ -17,38 +16,17 @@ import {
 } from "../../src/publisher/session.js";
 import type { PlanDocument } from "../../src/protocol/index.js";
 import { aPlan } from "./plans.js";
+import {
+  type Client,
+  cutOff,
+  drained,
+  heard,
+  NEW_CLIENT,
+  type Node,
+  prepared,
+} from "./rollout-runtime.js";
 
 export const EPOCH = "epoch-1";
-
-interface Frame {
-  nonce: string;
-  content: Content;
-}
-
-/** A runtime that follows the protocol as the documentation tells it to. */
-interface Client {
-  /** What new requests run on; 0 before the first plan. */
-  inForce: number;
-  /** Older revisions on which requests that began here are still under way. */
-  draining: readonly number[];
-  /** Everything it could serve a request on. */
-  loaded: readonly number[];
-  preparing: { nonce: string; revision: number } | undefined;
-  prepared: number;
-  /** It switched, and says so when its old requests have ended. */
-  switching: Answer | undefined;
-  /** It has answered the snapshot of this connection: what it did alone meanwhile has ended. */
-  isSynced: boolean;
-  /** Counts crashes. */
-  boot: number;
-}
-
-interface Node {
-  session: Session | undefined;
-  down: readonly Frame[];
-  up: readonly Answer[];
-  client: Client;
-}
 
 /** A daemon, its runtimes, and what is on the wire between them. Never changed in place. */
 export interface World {
@@ -58,8 +36,8 @@ export interface World {
   newest: number;
   rollout: Rollout | undefined;
   isIncomplete: boolean;
-  /** For each revision: who said it was ready for it, with the boot that said so. */
-  ready: readonly (readonly [revision: number, node: number, boot: number])[];
+  /** By node: the revisions that it said it was ready for since it was started. */
+  ready: readonly (readonly number[])[];
   nonces: number;
   faults: number;
 }
@@ -69,17 +47,6 @@ export interface WorldLimits {
   revisions: number;
   faults: number;
 }
-
-const NEW_CLIENT: Client = {
-  inForce: 0,
-  draining: [],
-  loaded: [],
-  preparing: undefined,
-  prepared: 0,
-  switching: undefined,
-  isSynced: false,
-  boot: 0,
-};
 
 export function nodeName(index: number): string {
   return `node-${index}`;
@@ -99,7 +66,7 @@ export function firstWorld({ nodes }: WorldLimits): World {
     newest: 1,
     rollout: undefined,
     isIncomplete: false,
-    ready: Array.from({ length: nodes }, (_, index) => [1, index, 0] as const),
+    ready: Array.from({ length: nodes }, () => [1]),
     nonces: 0,
     faults: 0,
   };
@@ -170,10 +137,10 @@ export function steps(world: World, limits: WorldLimits): [string, World][] {
   }
   for (const index of world.nodes.keys()) {
     add(`send ${index}`, send(world, index));
-    add(`hear ${index}`, hear(world, index));
     add(`answer ${index}`, takeAnswer(world, index, false));
-    add(`prepared ${index}`, prepared(world, index, true));
-    add(`drained ${index}`, drained(world, index));
+    add(`hear ${index}`, become(world, index, heard));
+    add(`prepared ${index}`, become(world, index, loaded));
+    add(`drained ${index}`, become(world, index, drained));
     add(`connect ${index}`, connect(world, index));
   }
   if (world.faults < limits.faults) {
@@ -181,7 +148,7 @@ export function steps(world: World, limits: WorldLimits): [string, World][] {
     for (const index of world.nodes.keys()) {
       add(`cut ${index}`, cut(faulty, index, false));
       add(`crash ${index}`, cut(faulty, index, true));
-      add(`refuse ${index}`, prepared(faulty, index, false));
+      add(`refuse ${index}`, become(faulty, index, refused));
       add(`duplicate ${index}`, takeAnswer(faulty, index, true));
     }
     if (world.rollout !== undefined) {
@@ -248,8 +215,17 @@ function withNode(world: World, index: number, change: Partial<Node>): World {
   return { ...world, nodes };
 }
 
-function withClient(world: World, index: number, change: Partial<Client>): World {
-  return withNode(world, index, { client: { ...world.nodes[index]!.client, ...change } });
+const loaded = (node: Node): Node | undefined => prepared(node, true);
+const refused = (node: Node): Node | undefined => prepared(node, false);
+
+/** What the runtime does by itself; undefined where there is nothing to do. */
+function become(
+  world: World,
+  index: number,
+  step: (node: Node) => Node | undefined,
+): World | undefined {
+  const after = step(world.nodes[index]!);
+  return after === undefined ? undefined : withNode(world, index, after);
 }
 
 /** The daemon sends a node the next frame, which the socket takes at once. */
@@ -264,92 +240,9 @@ function send(world: World, index: number): World | undefined {
   return observed({ ...sent, nonces: world.nonces + 1 }, begun);
 }
 
-/** The runtime reads a frame. */
-function hear(world: World, index: number): World | undefined {
-  const { client, down } = world.nodes[index]!;
-  const [frame, ...later] = down;
-  // A runtime that is switching reads on, but answers in order; the daemon sends no more anyway.
-  if (frame === undefined) return undefined;
-  const read = withNode(world, index, { down: later });
-  const { nonce, content } = frame;
-  switch (content.kind) {
-    case "snapshot":
-    case "update": {
-      const revision =
-        content.kind === "snapshot" ? content.revisions.get("camera")! : content.plan.revision;
-      const isPrepared = client.prepared === revision || client.preparing?.revision === revision;
-      const after = withClient(read, index, {
-        ...inForce(client, revision),
-        loaded: [...new Set([...client.loaded, revision])],
-        ...(isPrepared ? { preparing: undefined, prepared: 0 } : {}),
-        switching: { type: "ack", nonce },
-      });
-      return after.nodes[index]!.client.draining.length === 0 ? drained(after, index) : after;
-    }
-    case "prepare":
-      return withClient(read, index, { preparing: { nonce, revision: content.plan.revision } });
-    case "activate": {
-      const { revision } = content.plan;
-      if (client.prepared !== revision) throw new Error(`activate ${revision} unprepared`);
-      return withClient(read, index, {
-        ...inForce(client, revision),
-        prepared: 0,
-        switching: { type: "active", nonce },
-      });
-    }
-    case "abort": {
-      const loaded = client.loaded.filter((each) => each !== content.revision);
-      return withClient(read, index, {
-        loaded: client.prepared === content.revision ? loaded : client.loaded,
-        preparing: undefined,
-        prepared: 0,
-      });
-    }
-    case "retire":
-      return withClient(read, index, {
-        loaded: client.loaded.filter((each) => each >= content.revision),
-        prepared: client.prepared < content.revision ? 0 : client.prepared,
-      });
-    case "removed":
-      throw new Error("nothing is removed here");
-  }
-}
-
-function inForce(client: Client, revision: number): Partial<Client> {
-  if (revision < client.inForce) throw new Error(`from ${client.inForce} back to ${revision}`);
-  if (revision === client.inForce || client.inForce === 0) return { inForce: revision };
-  return { inForce: revision, draining: [...client.draining, client.inForce] };
-}
-
-/** The runtime has loaded what it was told to prepare, or cannot. */
-function prepared(world: World, index: number, isFine: boolean): World | undefined {
-  const { client, up } = world.nodes[index]!;
-  if (client.preparing === undefined) return undefined;
-  const { nonce, revision } = client.preparing;
-  const answer: Answer = isFine
-    ? { type: "ready", nonce }
-    : { type: "reject", nonce, reason: "no memory" };
-  const after = withClient(world, index, {
-    preparing: undefined,
-    prepared: isFine ? revision : 0,
-    loaded: isFine ? [...client.loaded, revision] : client.loaded,
-  });
-  return withNode(after, index, { up: [...up, answer] });
-}
-
-/** The requests that began at the runtime on older revisions have ended. */
-function drained(world: World, index: number): World | undefined {
-  const { client, up } = world.nodes[index]!;
-  if (client.draining.length === 0 && client.switching === undefined) return undefined;
-  const isSynced = client.isSynced || client.switching !== undefined;
-  const after = withClient(world, index, { draining: [], switching: undefined, isSynced });
-  if (client.switching === undefined) return after;
-  return withNode(after, index, { up: [...up, client.switching] });
-}
-
 /** The daemon reads an answer; a duplicate stays on the wire. */
 function takeAnswer(world: World, index: number, isDuplicate: boolean): World | undefined {
-  const { session, up, client } = world.nodes[index]!;
+  const { session, up } = world.nodes[index]!;
   const [answer, ...later] = up;
   if (answer === undefined || session === undefined) return undefined;
   const result = answered(session, answer);
@@ -361,7 +254,7 @@ function takeAnswer(world: World, index: number, isDuplicate: boolean): World | 
   const { rollout } = after;
   const saysReady = !result.stale && answer.type === "ready" && rollout !== undefined;
   const ready = saysReady
-    ? [...after.ready, [rollout.plan.revision, index, client.boot] as const]
+    ? after.ready.with(index, [...after.ready[index]!, rollout.plan.revision])
     : after.ready;
   return observed({ ...after, ready }, result.session);
 }
@@ -369,11 +262,11 @@ function takeAnswer(world: World, index: number, isDuplicate: boolean): World | 
 function cut(world: World, index: number, isCrash: boolean): World | undefined {
   const { session, client } = world.nodes[index]!;
   if (session === undefined) return undefined;
-  const left: Client = isCrash
-    ? { ...NEW_CLIENT, boot: client.boot + 1 }
-    : { ...client, isSynced: false, switching: undefined, preparing: undefined };
+  const left = cutOff(client, isCrash);
   const after = withNode(world, index, { session: undefined, down: [], up: [], client: left });
-  return move(after, { kind: "vanished", node: nodeName(index) });
+  // What it was ready for before it was killed, nobody expects of it.
+  const ready = isCrash ? world.ready.with(index, []) : world.ready;
+  return move({ ...after, ready }, { kind: "vanished", node: nodeName(index) });
 }
 
 function connect(world: World, index: number): World | undefined {
