@@ -1,16 +1,11 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { seededRandom } from "../../src/core/index.js";
-import type { Status } from "../../src/protocol/index.js";
+import type { PlanDocument, Status } from "../../src/protocol/index.js";
 import { freePort, type RunningProcess, spawnScissiond } from "../support/daemon-process.js";
-import {
-  complaintsOf,
-  type Held,
-  heldAfter,
-  RecordingClient,
-  type Step,
-} from "../support/history.js";
+import { complaintsOf, type Held, heldAfter, type Step } from "../support/history.js";
 import { aPlan } from "../support/plans.js";
 import { until } from "../support/poll.js";
+import { type Recording, RecordingClient, RecordingReader } from "../support/recording-clients.js";
 import { runPublisher } from "../support/publisher.js";
 import { startSite, writeSite } from "../support/site.js";
 
@@ -48,11 +43,30 @@ const RIGHT: readonly Step[] = [
   snapshot(4, 4),
   update(5),
 ];
+const prepare = (revision: number): Step => ({ ...update(revision), type: "prepare" }) as Step;
+const told = (type: "activate" | "abort" | "retire", revision: number): Step => ({
+  type,
+  epoch: "one",
+  nonce: "n",
+  pipeline: "camera",
+  revision,
+});
+/** Of a participant: one revision that was aborted, one that came into force. */
+const SWITCHED: readonly Step[] = [
+  connect(),
+  snapshot(1),
+  prepare(2),
+  told("abort", 2),
+  prepare(5),
+  heartbeat(1),
+  told("activate", 5),
+  told("retire", 5),
+];
 const FINAL: Held = { epoch: "one", revisions: new Map([["camera", 5]]) };
 
 describe("the validators of histories", () => {
   it("have nothing against a right one", () => {
-    expect(complaintsOf([RIGHT, RIGHT], FINAL)).toEqual({});
+    expect(complaintsOf([RIGHT, RIGHT, SWITCHED], FINAL)).toEqual({});
   });
 
   it.each<[string, readonly Step[]]>([
@@ -65,6 +79,16 @@ describe("the validators of histories", () => {
     ["resumable", RIGHT.with(6, snapshot(4))],
     ["resumable", RIGHT.toSpliced(6, 1)],
     ["bookmarkable", RIGHT.with(3, heartbeat(5))],
+    ["ordered", [...SWITCHED, prepare(4), told("activate", 4), prepare(5), told("activate", 5)]],
+    ["unique", [...SWITCHED, prepare(5)]],
+    ["unique", SWITCHED.with(4, { ...update(5, "one", "another"), type: "prepare" } as Step)],
+    ["atomic", SWITCHED.toSpliced(4, 1)],
+    ["atomic", SWITCHED.with(4, prepare(2)).with(6, told("activate", 2))],
+    ["atomic", SWITCHED.with(4, told("abort", 5))],
+    ["atomic", SWITCHED.with(7, told("retire", 4))],
+    ["reliable", SWITCHED.toSpliced(6, 2)],
+    ["resumable", [...SWITCHED, connect(5), prepare(6)]],
+    ["bookmarkable", SWITCHED.toSpliced(2, 0, heartbeat(3))],
   ])("find what is not %s", (word, wrong) => {
     expect(Object.keys(complaintsOf([RIGHT, wrong], FINAL))).toContain(word);
   });
@@ -87,8 +111,8 @@ describe("histories of real clients", () => {
   }
 
   /** Every client has taken what is in force; a slow one reads on. */
-  async function quiet(clients: readonly RecordingClient[], final: Held): Promise<void> {
-    for (const client of clients) client.resume();
+  async function quiet(clients: readonly Recording[], final: Held): Promise<void> {
+    for (const client of clients) if (client instanceof RecordingClient) client.resume();
     const key = (held: Held): string => JSON.stringify([held.epoch, [...held.revisions].sort()]);
     const isQuiet = (): boolean =>
       clients.every(({ history }) => key(heldAfter(history)) === key(final));
@@ -134,6 +158,55 @@ describe("histories of real clients", () => {
     expect(count("update")).toBeGreaterThan(300);
     expect(count("heartbeat")).toBeGreaterThan(0);
   }, 60_000);
+
+  it("keep the six words at participants of switches, observers and readers of events", async () => {
+    const publisher = await runPublisher({ stream: { heartbeatSeconds: 0.05 } });
+    cleanup.push(() => publisher.stop());
+    const random = seededRandom(SEED);
+    const epoch = "first";
+    const nodes = ["cam-1", "edge-1", "gpu-1"];
+    const planOf = (revision: number): PlanDocument => {
+      const [partition] = aPlan().partitions;
+      // The odd ones do without the last node, which is then told, and not waited for.
+      const used = nodes.slice(0, 2 + (revision % 2));
+      const partitions = used.map((node) => ({ ...partition!, node }));
+      return aPlan({ epoch, revision, partitions });
+    };
+    publisher.offer({ epoch, plans: [planOf(1)] });
+    const canLoad = (): boolean => random() > 0.1;
+    const clients: Recording[] = [
+      ...nodes.map((node) => new RecordingClient(publisher.updatesUrl, { node, canLoad })),
+      ...record(publisher.updatesUrl, 2),
+      ...[1, 2].map(() => new RecordingReader(publisher.httpUrl)),
+    ];
+    for (const client of clients) cleanup.push(() => client.stop());
+    await quiet(clients, { epoch, revisions: new Map([["camera", 1]]) });
+    const outcomes: string[] = [];
+    let inForce = 1;
+    for (let revision = 2; revision <= 150; revision += 1) {
+      const outcome = publisher.rollOut(planOf(revision), async () => {
+        if (random() < 0.2) clients[Math.floor(random() * 3)]!.cut();
+        await new Promise((resolve) => setImmediate(resolve));
+        inForce = revision;
+        publisher.offer({ epoch, plans: [planOf(revision)] });
+      });
+      if (random() < 0.3) clients[Math.floor(random() * clients.length)]!.cut();
+      outcomes.push((await outcome).kind);
+    }
+    const final: Held = { epoch, revisions: new Map([["camera", inForce]]) };
+    await quiet(clients, final);
+    const histories = clients.map(({ history }) => history);
+    expect(complaintsOf(histories, final)).toEqual({});
+    // The run was what its name says.
+    const types = new Set(histories.flat().map(({ type }) => type));
+    for (const type of ["prepare", "activate", "abort", "retire", "update", "heartbeat"] as const) {
+      expect(types).toContain(type);
+    }
+    expect(new Set(outcomes)).toContain("active");
+    expect(new Set(outcomes)).toContain("aborted");
+    const connects = histories.map((history) => history.filter(({ type }) => type === "connect"));
+    expect(Math.min(...connects.map(({ length }) => length))).toBeGreaterThan(1);
+  }, 120_000);
 
   it("keep the six words when the daemon is killed again and again", async () => {
     const [http, broker] = [await freePort(), await freePort()];

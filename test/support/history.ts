@@ -1,17 +1,11 @@
-import { WebSocket } from "ws";
-import {
-  type PlanDocument,
-  type ServerMessage,
-  serverMessageSchema,
-  UPDATES_SUBPROTOCOL,
-} from "../../src/protocol/index.js";
+import type { PlanDocument, ServerMessage } from "../../src/protocol/index.js";
 
 type Revisions = Record<string, number>;
 
 /** What one client saw, over all its connections. */
 export type Step =
   | { type: "connect"; have?: { epoch: string; revisions: Revisions } | undefined }
-  | Extract<ServerMessage, { type: "snapshot" | "update" | "removed" | "heartbeat" }>;
+  | ServerMessage;
 
 export type History = readonly Step[];
 
@@ -31,6 +25,12 @@ function apply(held: Held, step: Step): void {
   switch (step.type) {
     case "connect":
     case "heartbeat":
+    case "prepare":
+    case "abort":
+    case "retire":
+      return;
+    case "activate":
+      held.revisions.set(step.pipeline, step.revision);
       return;
     case "snapshot":
       held.epoch = step.epoch;
@@ -46,7 +46,26 @@ function apply(held: Held, step: Step): void {
 
 function plansOf(step: Step): readonly PlanDocument[] {
   if (step.type === "snapshot") return step.plans;
-  return step.type === "update" ? [step.plan] : [];
+  return step.type === "update" || step.type === "prepare" ? [step.plan] : [];
+}
+
+/** What the step puts in force. */
+function putInForceBy(step: Step): readonly (readonly [pipeline: string, revision: number])[] {
+  switch (step.type) {
+    case "snapshot":
+      return Object.entries(step.revisions);
+    case "update":
+      return [[step.plan.pipeline, step.plan.revision]];
+    case "activate":
+      return [[step.pipeline, step.revision]];
+    case "connect":
+    case "heartbeat":
+    case "removed":
+    case "prepare":
+    case "abort":
+    case "retire":
+      return [];
+  }
 }
 
 type Validator = (histories: readonly History[], final: Held) => string[];
@@ -68,17 +87,13 @@ function perStep(
 
 /** Within an epoch the revisions of a pipeline never go back, whatever was disconnected meanwhile. */
 const ordered: Validator = (histories) =>
-  perStep(histories, (step, held) => {
-    if (step.type !== "snapshot" && step.type !== "update") return [];
-    const now =
-      step.type === "snapshot"
-        ? Object.entries(step.revisions)
-        : [[step.plan.pipeline, step.plan.revision] as const];
-    return now.flatMap(([pipeline, revision]) => {
-      const before = held.epoch === step.epoch ? (held.revisions.get(pipeline) ?? 0) : 0;
+  perStep(histories, (step, held) =>
+    putInForceBy(step).flatMap(([pipeline, revision]) => {
+      const isSameEpoch = held.epoch === (step as { epoch?: string }).epoch;
+      const before = isSameEpoch ? (held.revisions.get(pipeline) ?? 0) : 0;
       return revision < before ? [`${pipeline} went from ${before} back to ${revision}`] : [];
-    });
-  });
+    }),
+  );
 
 /** No plan comes twice to a client that holds it, and a revision is the same document everywhere. */
 const unique: Validator = (histories) => {
@@ -99,9 +114,18 @@ const unique: Validator = (histories) => {
   );
 };
 
-/** A snapshot and what the client offered are together the whole state, all of one epoch. */
+/**
+ * A snapshot and what the client offered are together the whole state, all of one epoch. A participant
+ * is told to activate what it has prepared, and to retire what it has in force.
+ */
 const atomic: Validator = (histories) =>
-  perStep(histories, (step, _, earlier) => {
+  perStep(histories, (step, held, earlier) => {
+    if (step.type === "activate" && preparedAfter(earlier, step.pipeline) !== step.revision) {
+      return [`activate ${step.revision} of ${step.pipeline}, which was not prepared`];
+    }
+    if (step.type === "retire" && held.revisions.get(step.pipeline) !== step.revision) {
+      return [`retire for ${step.revision} of ${step.pipeline}, which is not in force here`];
+    }
     const foreign = plansOf(step).filter(
       (plan) => plan.epoch !== (step as { epoch: string }).epoch,
     );
@@ -124,6 +148,16 @@ const atomic: Validator = (histories) =>
       ...extra.map((pipeline) => `a plan of ${pipeline}, which the snapshot does not name`),
     ];
   });
+
+/** The revision that is prepared after these steps, and neither in force nor aborted. */
+function preparedAfter(history: History, pipeline: string): number | undefined {
+  let prepared: number | undefined;
+  for (const step of history) {
+    if (step.type === "prepare" && step.plan.pipeline === pipeline) prepared = step.plan.revision;
+    if (step.type === "abort" && step.revision === prepared) prepared = undefined;
+  }
+  return prepared;
+}
 
 /** When all is quiet every client holds what is in force: overtaken revisions alone were left out. */
 const reliable: Validator = (histories, final) =>
@@ -178,71 +212,4 @@ export function complaintsOf(histories: readonly History[], final: Held): Record
       .map(([word, validate]) => [word, validate(histories, final)] as const)
       .filter(([, complaints]) => complaints.length > 0),
   );
-}
-
-const RETRY_MS = 20;
-
-/** An observer that records all it is told, and subscribes anew with what it has when cut off. */
-export class RecordingClient {
-  readonly history: Step[] = [];
-  readonly #url: string;
-  #socket: WebSocket | undefined;
-  #isStopped = false;
-
-  constructor(url: string) {
-    this.#url = url;
-    this.#connect();
-  }
-
-  #connect(): void {
-    const socket = new WebSocket(this.#url, [UPDATES_SUBPROTOCOL]);
-    this.#socket = socket;
-    socket.on("open", () => {
-      const { epoch, revisions } = heldAfter(this.history);
-      const have =
-        epoch === undefined ? undefined : { epoch, revisions: Object.fromEntries(revisions) };
-      this.history.push({ type: "connect", have });
-      socket.send(JSON.stringify({ type: "subscribe", ...(have === undefined ? {} : { have }) }));
-    });
-    socket.on("message", (data: Buffer) => {
-      if (this.#socket !== socket) return;
-      const message = serverMessageSchema.parse(JSON.parse(data.toString("utf8")));
-      switch (message.type) {
-        case "snapshot":
-        case "update":
-        case "removed":
-        case "heartbeat":
-          this.history.push(message);
-          return;
-        case "prepare":
-        case "activate":
-        case "abort":
-        case "retire":
-          throw new Error(`an observer got ${message.type}`);
-      }
-    });
-    socket.on("error", () => undefined);
-    socket.on("close", () => {
-      if (!this.#isStopped) setTimeout(() => this.#isStopped || this.#connect(), RETRY_MS);
-    });
-  }
-
-  /** As a network does: without a farewell. */
-  cut(): void {
-    this.#socket?.terminate();
-  }
-
-  /** A slow reader takes nothing for a while. */
-  pause(): void {
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.pause();
-  }
-
-  resume(): void {
-    if (this.#socket?.isPaused === true) this.#socket.resume();
-  }
-
-  stop(): void {
-    this.#isStopped = true;
-    this.#socket?.terminate();
-  }
 }
