@@ -13,8 +13,7 @@ import { openSession, type Session } from "./child-session.js";
 import { fromHalf, infoOf, type Tensors } from "./child-tensors.js";
 import { tinyModel } from "./child-tiny.js";
 import { type ComparedTensor, compareTensors, worstOf } from "./compare.js";
-import { type TimedRuns, timeRuns } from "./child-runs.js";
-import type { Yardstick } from "./yardstick.js";
+import { type Processor, type TimedRuns, timeRuns } from "./child-runs.js";
 import type {
   ChildConfig,
   Compared,
@@ -32,7 +31,7 @@ interface Context {
   bytes: Uint8Array;
   config: ChildConfig;
   optimised: Optimised;
-  yardstick: Yardstick;
+  processor: Processor;
   feeds: Tensors;
   types: ReadonlyMap<string, TensorInfo>;
   cutPoints: readonly CutPointInfo[];
@@ -49,14 +48,14 @@ interface Measurer {
 
 /** Times the model and its parts on one table of tensors, which chains the parts. */
 export function createMeasurer(context: Context): Measurer {
-  const { model, config, feeds, types, yardstick } = context;
+  const { model, config, feeds, types, processor } = context;
   const outputNames = context.outputs.map((output) => output.name);
   const table: Tensors = new Map(feeds);
   let reference: Tensors | undefined;
 
   const measureWhole = async (repeat: Repeat): Promise<Measured> => {
     const timed = await withSession(context.bytes, config, (session) =>
-      timeRuns(repeat, yardstick, () => session.run(feeds, outputNames)),
+      timeRuns(repeat, processor, () => session.run(feeds, outputNames)),
     );
     refuseUnstable(timed, config.relativeTolerance);
     reference = timed.last;
@@ -73,7 +72,7 @@ export function createMeasurer(context: Context): Measurer {
   const measureNothing = async (repeat: Repeat): Promise<Measured> => {
     const tiny = tinyModel();
     const timed = await withSession(tiny.bytes, config, (session) =>
-      timeRuns(repeat, yardstick, () => session.run(tiny.feeds, tiny.outputs)),
+      timeRuns(repeat, processor, () => session.run(tiny.feeds, tiny.outputs)),
     );
     return describeRuns(timed);
   };
@@ -88,7 +87,7 @@ export function createMeasurer(context: Context): Measurer {
     const part = partOf(range);
     await fetchMissing(context, table, part.inputs);
     const timed = await withSession(part.bytes, config, (session) =>
-      timeRuns(repeat, yardstick, () => session.run(table, part.outputs)),
+      timeRuns(repeat, processor, () => session.run(table, part.outputs)),
     );
     const crossing = context.cutPoints.find((cut) => cut.afterLayer === range.lastLayer);
     // Its own inputs too, in case it is measured again.
@@ -160,7 +159,7 @@ function tensorsAt(afterLayer: number, cutPoints: readonly CutPointInfo[]): stri
 
 /** Runs the whole model under the profiler and then without it, in one session. */
 async function timeKernels(
-  { optimised, yardstick, feeds, cutPoints }: Context,
+  { optimised, processor, feeds, cutPoints }: Context,
   { profiled, repeat, cuts }: ProfileRequest,
   outputNames: readonly string[],
 ): Promise<{ timed: TimedRuns; kernels: Profiled["kernels"] }> {
@@ -168,9 +167,9 @@ async function timeKernels(
   const run = (): Promise<Tensors> => session.run(feeds, outputNames);
   try {
     const few = { ...repeat, repeats: profiled, stability: undefined };
-    const { first } = await timeRuns(few, yardstick, run);
+    const { first } = await timeRuns(few, processor, run);
     const profile = endProfiling();
-    const timed = { ...(await timeRuns({ ...repeat, warmups: 0 }, yardstick, run)), first };
+    const timed = { ...(await timeRuns({ ...repeat, warmups: 0 }, processor, run)), first };
     const tensors = cuts.map((afterLayer) => tensorsAt(afterLayer, cutPoints));
     return { timed, kernels: await blocksOfKernels({ graph, profile }, optimised, tensors) };
   } finally {

@@ -34,6 +34,7 @@ import type {
   ProfileRequest,
   Repeat,
 } from "./messages.js";
+import { isOneThread } from "./options.js";
 import type { Yardstick } from "./yardstick.js";
 
 /** A model whose inputs are bound and whose tensors have known types. */
@@ -88,7 +89,13 @@ export async function openModel(
   const outputs = model.outputs.flatMap((output) => types.get(output.name) ?? []);
 
   const measurer = createMeasurer({
-    ...{ model, bytes, config, optimised, yardstick },
+    ...{
+      model,
+      bytes,
+      config,
+      optimised,
+      processor: { yardstick, isOneThread: isOneThread(config) },
+    },
     ...{ feeds, types, cutPoints, outputs },
   });
   return {

@@ -17,12 +17,20 @@ export interface TimedRuns {
   last: Tensors;
 }
 
+/** What a model runs on. */
+export interface Processor {
+  yardstick: Yardstick;
+  /** Whether one thread of it does all the computing. */
+  isOneThread: boolean;
+}
+
 /** Runs until the time of a run is known as `repeat` asks; runs that were disturbed do not count. */
 export async function timeRuns(
   repeat: Repeat,
-  yardstick: Yardstick,
+  processor: Processor,
   run: () => Promise<Tensors>,
 ): Promise<TimedRuns> {
+  const { yardstick, isOneThread } = processor;
   const startedAtMs = performance.now();
   const { settleMs = 0, budgetMs } = repeat;
   let first: Tensors | undefined;
@@ -42,7 +50,7 @@ export async function timeRuns(
     before = after;
     first ??= last;
     const { fastestMs } = yardstick;
-    const counted = undisturbed(samples, { repeats: repeat.repeats, fastestMs });
+    const counted = undisturbed(samples, { repeats: repeat.repeats, fastestMs, isOneThread });
     const nowMs = performance.now();
     const isBrief = nowMs - warmAtMs < settleMs && samples.length < SETTLED_RUNS;
     const mayStop = counted.isSettled && !isBrief;

@@ -24,16 +24,18 @@ export function isSlowed(yardstickMs: number, fastestMs: number): boolean {
 /**
  * The runs in which nothing else took the processor or slowed it down, as far as they suffice: others
  * tell how busy the machine was, not how long the model takes. Where the process waits by nature (for
- * a GPU) or the machine is busy all along, all runs count.
- * @param wanted how many runs are wanted at least, and the shortest time of the yardstick so far
+ * a GPU) or the machine is busy all along, all runs count: by their processor time where nothing but the
+ * processor computes, which leaves the waiting out.
+ * @param wanted how many runs are wanted at least, the shortest time of the yardstick so far, and
+ * whether one thread of the processor does all the computing
  * @returns `isSettled` false while more runs may still bring enough that were not disturbed;
  * `isSlowed` when runs count in which the processor was slow
  */
 export function undisturbed(
   samples: readonly Sample[],
-  wanted: { repeats: number; fastestMs: number },
+  wanted: { repeats: number; fastestMs: number; isOneThread: boolean },
 ): { samplesMs: number[]; isSettled: boolean; isSlowed: boolean } {
-  const { repeats, fastestMs } = wanted;
+  const { repeats, fastestMs, isOneThread } = wanted;
   const fast = samples.filter(({ yardstickMs }) => !isSlowed(yardstickMs, fastestMs));
   const clean = fast.filter(
     ({ wallMs, cpuMs }) => wallMs - cpuMs <= Math.max(WAITED_MS_MIN, WAITED_SHARE_MAX * wallMs),
@@ -43,7 +45,9 @@ export function undisturbed(
   // That others wait for the same processor is said by its load; a slow processor is worse hidden.
   const counted = isEnough ? clean : fast.length >= repeats ? fast : samples;
   return {
-    samplesMs: counted.map(({ wallMs }) => wallMs),
+    samplesMs: counted.map(({ wallMs, cpuMs }) =>
+      isOneThread && !isEnough ? Math.min(wallMs, cpuMs) : wallMs,
+    ),
     isSettled: isEnough || isHopeless,
     isSlowed: counted.length > fast.length,
   };

@@ -80,3 +80,10 @@ export const inferenceOptionsSchema = z.strictObject({
     ),
 });
 export type InferenceOptions = z.infer<typeof inferenceOptionsSchema>;
+
+/** Whether one thread of the processor does all the computing. */
+export function isOneThread(
+  options: Pick<InferenceOptions, "threads" | "executionProviders">,
+): boolean {
+  return options.threads === 1 && options.executionProviders.every((one) => one === "cpu");
+}

@@ -41,18 +41,24 @@ export function createSettler(context: {
     return yardstickMs;
   };
   const move = async (processor: number): Promise<void> => {
-    isMovable &&= await pin(pid, processor);
+    isMovable &&= await pin(pid, String(processor));
   };
   const tryProcessors = async (): Promise<number> => {
     let best: { processor: number; yardstickMs: number } | undefined;
-    for (const processor of await allowedProcessors()) {
+    let slowestMs = 0;
+    const allowed = await allowedProcessors();
+    for (const processor of parseProcessors(allowed)) {
       await move(processor);
       if (!isMovable) break;
       const yardstickMs = await read();
+      slowestMs = Math.max(slowestMs, yardstickMs);
       if (best === undefined || yardstickMs < best.yardstickMs) best = { processor, yardstickMs };
     }
-    if (best !== undefined) await move(best.processor);
-    return best?.yardstickMs ?? (await read());
+    if (best === undefined) return read();
+    // Where they are alike, the system's scheduler knows better which one is idle.
+    if (isSlowed(slowestMs, best.yardstickMs)) await move(best.processor);
+    else isMovable &&= await pin(pid, allowed);
+    return best.yardstickMs;
   };
   return {
     async settle() {
@@ -69,11 +75,11 @@ export function createSettler(context: {
   };
 }
 
-/** The first of the processors that the system lets us use; none where it does not tell. */
-async function allowedProcessors(): Promise<number[]> {
+/** The processors that the system lets us use, such as "0-3,8"; empty where it does not tell. */
+async function allowedProcessors(): Promise<string> {
   // The child's own list is what it was moved to; ours is what the operator made it.
   const status = await readFile("/proc/self/status", "utf8").catch(() => "");
-  return parseProcessors(/^Cpus_allowed_list:\s+([\d,-]+)$/m.exec(status)?.[1] ?? "");
+  return /^Cpus_allowed_list:\s+([\d,-]+)$/m.exec(status)?.[1] ?? "";
 }
 
 /** The first processors of a list such as "0-3,8". */
@@ -91,9 +97,9 @@ export function parseProcessors(list: string): number[] {
 }
 
 /** Moves all threads of a process; false where that cannot be. */
-async function pin(pid: number, processor: number): Promise<boolean> {
+async function pin(pid: number, processors: string): Promise<boolean> {
   try {
-    await run("taskset", ["-acp", String(processor), String(pid)], { timeout: TASKSET_TIMEOUT_MS });
+    await run("taskset", ["-acp", processors, String(pid)], { timeout: TASKSET_TIMEOUT_MS });
     return true;
   } catch {
     return false;

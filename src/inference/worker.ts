@@ -24,7 +24,7 @@ import {
   type RequestBody,
   yardstickSchema,
 } from "./messages.js";
-import type { InferenceOptions } from "./options.js";
+import { type InferenceOptions, isOneThread } from "./options.js";
 import { createSettler } from "./settle.js";
 import { startWorkerProcess, type WorkerDeps } from "./worker-process.js";
 
@@ -78,7 +78,7 @@ export async function startModelWorker(
   };
   const settler = createSettler({
     pid: child.pid,
-    isMovable: options.threads === 1 && options.executionProviders.every((one) => one === "cpu"),
+    isMovable: isOneThread(options),
     clock: deps.clock,
     readYardstick: () => ask({ kind: "yardstick" }, yardstickSchema),
   });

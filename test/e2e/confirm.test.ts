@@ -4,16 +4,26 @@ import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Daemon } from "../../src/daemon/index.js";
 import type { Decision, MeasureCommand, PlanDocument, Profile } from "../../src/protocol/index.js";
+import { freePort } from "../support/daemon-process.js";
+import { mosquittoPath, startMosquitto } from "../support/mosquitto.js";
 import { type PacedAgent, startPacedAgent } from "../support/paced-agent.js";
 import { until } from "../support/poll.js";
 import { CHAIN_WIDTH, chainModel, planOf, runDaemon, SITE, writeSite } from "../support/site.js";
 
+const mosquitto = mosquittoPath();
 const GOOD_MBPS = 100;
 const POOR_MBPS = 0.01;
 const TIMEOUT_MS = 20_000;
 
 /** What an agent answers to the command `measure`. */
 type Measure = (command: MeasureCommand, profile: Profile) => Promise<unknown>;
+
+interface Surroundings {
+  /** Before the daemon starts. */
+  prepare?: (directory: string) => Promise<void>;
+  /** Absent: the daemon's own broker. */
+  brokerUrl?: string;
+}
 
 /** Takes what the blocks sum to, times `factor`. */
 const honest =
@@ -49,10 +59,13 @@ describe("confirming a plan before it is published", () => {
   async function start(
     measures: { device?: Measure | null; cloud?: Measure | null },
     confirm: object = {},
-    prepare: (directory: string) => Promise<void> = () => Promise.resolve(),
+    { prepare, brokerUrl }: Surroundings = {},
   ) {
     const files = await writeSite({
       confirm,
+      ...(brokerUrl === undefined
+        ? {}
+        : { mqtt: { url: brokerUrl, reconnect: { minMs: 50, maxMs: 200 } } }),
       pipelines: [
         {
           name: "vision",
@@ -63,7 +76,7 @@ describe("confirming a plan before it is published", () => {
       ],
     });
     cleanup.push(() => files.remove());
-    await prepare(files.directory);
+    await prepare?.(files.directory);
     const daemon = await runDaemon(files.configPath);
     cleanup.push(() => daemon.stop());
     let edgeProfile: Profile | undefined;
@@ -75,7 +88,7 @@ describe("confirming a plan before it is published", () => {
       const { tier, factor, measure } = given;
       const own: Profile[] = [];
       const started = await startPacedAgent({
-        url: daemon.broker,
+        url: brokerUrl ?? daemon.broker,
         site: SITE,
         node,
         tier,
@@ -125,11 +138,12 @@ describe("confirming a plan before it is published", () => {
       isOn(plan, "cam-1:0–5"),
     );
     await until(() => daemon.status().profiles.length === 3, { timeoutMs: TIMEOUT_MS });
-    const improve = (): void => {
-      bandwidthMbps = GOOD_MBPS;
+    const setMbps = (mbps: number): void => {
+      bandwidthMbps = mbps;
       report();
     };
-    return { daemon, files, cloud, native, asked, improve };
+    const improve = (): void => setMbps(GOOD_MBPS);
+    return { daemon, files, cloud, native, asked, improve, setMbps };
   }
 
   it("measures the partitions where they would run, and publishes what was measured", async () => {
@@ -160,10 +174,16 @@ describe("confirming a plan before it is published", () => {
       told.push(command.sidecars);
       return honest()(command, profile);
     };
-    const { improve } = await start({ cloud }, {}, async (directory) => {
-      await writeFile(join(directory, "weights.bin"), weights);
-      await writeFile(join(directory, "chain.onnx"), chainModel(0, "weights.bin"));
-    });
+    const { improve } = await start(
+      { cloud },
+      {},
+      {
+        prepare: async (directory) => {
+          await writeFile(join(directory, "weights.bin"), weights);
+          await writeFile(join(directory, "chain.onnx"), chainModel(0, "weights.bin"));
+        },
+      },
+    );
     improve();
     const sidecars = await until(() => told[0], { timeoutMs: TIMEOUT_MS, what: "a measurement" });
     const sha256 = createHash("sha256").update(weights).digest("hex");
@@ -195,6 +215,43 @@ describe("confirming a plan before it is published", () => {
     cleanup.push(() => again.stop());
     expect(planOf(again)).toEqual(plan);
   });
+
+  it.skipIf(mosquitto === undefined)(
+    "measures nothing twice over a restart, with Mosquitto as the broker",
+    async () => {
+      const broker = await startMosquitto(mosquitto!, await freePort());
+      cleanup.push(() => broker.stop());
+      const { daemon, files, improve, setMbps, asked } = await start(
+        {},
+        {},
+        { brokerUrl: broker.url },
+      );
+      improve();
+      const split = "cam-1:0–0 gpu-1:1–5";
+      const plan = await awaitPlan(daemon, "a split plan", (one) => isOn(one, split));
+      expect(plan.partitions.every(({ confirmed }) => confirmed === true)).toBe(true);
+      await daemon.stop();
+      const askedBefore = asked.length;
+      const again = await runDaemon(files.configPath);
+      cleanup.push(() => again.stop());
+      setMbps(POOR_MBPS);
+      await awaitPlan(again, "a plan on the device alone", (one) => isOn(one, "cam-1:0–5"));
+      improve();
+      const later = await awaitPlan(again, "the split plan anew", (one) => isOn(one, split));
+      expect(later.revision).toBeGreaterThan(plan.revision);
+      expect(later.partitions.map(({ confirmed }) => confirmed)).toEqual([true, true]);
+      expect(later.partitions.map(({ computeMs }) => computeMs)).toEqual(
+        plan.partitions.map(({ computeMs }) => computeMs),
+      );
+      // Neither for this plan nor for any other that was looked at on the way.
+      const layers = (from: number): string[] =>
+        asked.slice(from).map(({ node, layers: range }) => `${node}:${range}`);
+      expect(layers(askedBefore)).not.toContain("cam-1:0–0");
+      expect(layers(askedBefore)).not.toContain("gpu-1:1–5");
+      expect(layers(0)).toContain("gpu-1:1–5");
+    },
+    60_000,
+  );
 
   it.each([
     {

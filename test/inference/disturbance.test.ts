@@ -5,7 +5,7 @@ const FASTEST_MS = 0.02;
 const clean = (wallMs: number) => ({ wallMs, cpuMs: wallMs, yardstickMs: FASTEST_MS });
 const waited = (wallMs: number) => ({ ...clean(wallMs), cpuMs: wallMs / 2 });
 const slowed = (wallMs: number) => ({ ...clean(wallMs), yardstickMs: 1.6 * FASTEST_MS });
-const wanted = (repeats: number) => ({ repeats, fastestMs: FASTEST_MS });
+const wanted = (repeats: number) => ({ repeats, fastestMs: FASTEST_MS, isOneThread: false });
 
 describe("undisturbed", () => {
   it("counts only runs in which the process had the processor", () => {
@@ -43,6 +43,14 @@ describe("undisturbed", () => {
       samplesMs: [30, 31, 32, 33],
       isSettled: true,
       isSlowed: false,
+    });
+  });
+
+  it("counts processor time on a machine that is busy all along, where nothing else computes", () => {
+    const samples = [waited(30), clean(15.5), waited(32), waited(33), waited(31)];
+    expect(undisturbed(samples, { ...wanted(2), isOneThread: true })).toMatchObject({
+      samplesMs: [15, 15.5, 16, 16.5, 15.5],
+      isSettled: true,
     });
   });
 

@@ -4,9 +4,9 @@ import { timeRuns } from "../../src/inference/child-runs.js";
 const REPEAT = { warmups: 1, repeats: 3, budgetMs: 60_000 };
 
 /** Tells these times one after another, the last one for ever. */
-function yardstick(...readingsMs: number[]) {
+function processor(...readingsMs: number[]) {
   let fastestMs = Infinity;
-  return {
+  const yardstick = {
     read() {
       const readingMs = readingsMs.length > 1 ? (readingsMs.shift() ?? 1) : (readingsMs[0] ?? 1);
       fastestMs = Math.min(fastestMs, readingMs);
@@ -16,6 +16,7 @@ function yardstick(...readingsMs: number[]) {
       return fastestMs;
     },
   };
+  return { yardstick, isOneThread: true };
 }
 
 /** A run that computes for about a tenth of a millisecond, and how often it was called. */
@@ -37,14 +38,14 @@ function work() {
 describe("timeRuns", () => {
   it("lets a short model settle, but runs it only so often", async () => {
     const short = work();
-    const timed = await timeRuns({ ...REPEAT, settleMs: 60_000 }, yardstick(1), short.run);
+    const timed = await timeRuns({ ...REPEAT, settleMs: 60_000 }, processor(1), short.run);
     expect(short.calls).toBe(40);
     expect(timed.samplesMs.length).toBeLessThanOrEqual(20);
   });
 
   it("runs as few as asked where nothing has to settle", async () => {
     const model = work();
-    const { samplesMs } = await timeRuns(REPEAT, yardstick(1), model.run);
+    const { samplesMs } = await timeRuns(REPEAT, processor(1), model.run);
     expect(samplesMs.length).toBeGreaterThanOrEqual(3);
     expect(model.calls).toBeLessThanOrEqual(1 + 9);
   });
@@ -52,14 +53,14 @@ describe("timeRuns", () => {
   it("does not count runs between which the processor was slow", async () => {
     const model = work();
     const readings = [1, 1.7, 1.7, 1, 1];
-    const timed = await timeRuns(REPEAT, yardstick(...readings), model.run);
+    const timed = await timeRuns(REPEAT, processor(...readings), model.run);
     // Three of the runs have a slow reading before or after them.
     expect(model.calls).toBeGreaterThanOrEqual(1 + 3 + 3);
     expect(timed.slowed).toBe(false);
   });
 
   it("gives up on a processor that stays slow, and says so", async () => {
-    const timed = await timeRuns(REPEAT, yardstick(1, 1.7), work().run);
+    const timed = await timeRuns(REPEAT, processor(1, 1.7), work().run);
     expect(timed).toMatchObject({ slowed: true, stable: false });
     expect(timed.samplesMs).toHaveLength(6);
   });

@@ -35,6 +35,17 @@ describe("createSettler", () => {
     expect(await allowed(pid)).toBe(String(best));
   });
 
+  it("leaves the choice to the system where all processors are alike", async () => {
+    const pid = sleeper();
+    const before = await allowed(pid);
+    const settler = createSettler({
+      ...{ pid, isMovable: true, clock: new ManualClock() },
+      readYardstick: () => Promise.resolve(1),
+    });
+    await settler.settle();
+    expect(await allowed(pid)).toBe(before);
+  });
+
   it("leaves it where it is while the processor is as fast as it was", async () => {
     const pid = sleeper();
     let readings = 0;
