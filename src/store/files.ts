@@ -167,9 +167,9 @@ export class StateFiles implements Adapter<StoreState> {
       const written = this.#encode(state);
       await this.#parts.write(written.parts);
       await this.#writeCopies(written);
-    } catch (error) {
+    } catch {
+      // The next write begins with the copies, and says what is wrong where it still is.
       this.#isAhead = true;
-      this.#notices.push(`the second copy could not be written: ${errorMessage(error)}`);
     }
   }
 
