@@ -5,12 +5,12 @@ import type { Profile } from "../protocol/index.js";
 import { measureBlockByBlock, workBlockByBlock } from "./block-by-block.js";
 import { type Block, bytesOf, chooseBlocks } from "./blocks.js";
 import { measureByKernels, WORK_BY_KERNELS } from "./by-kernels.js";
-import { isSameEnvironment } from "./environment.js";
 import { readMachineState } from "./machine.js";
 import { judgeNoise } from "./noise.js";
 import type { BenchmarkOptions } from "./options.js";
 import { type Measurements, slowedDown } from "./statistics.js";
 import { openSteps } from "./steps.js";
+import { conditionsOf, knownOf, whyNotVerified } from "./verified.js";
 import { type BenchmarkDeps, type ModelRequest, withModel } from "./with-model.js";
 
 export interface BenchmarkRequest extends ModelRequest {
@@ -18,8 +18,8 @@ export interface BenchmarkRequest extends ModelRequest {
   /** Multiplies every time, to stand for a slower node; recorded in the profile. 1 by default. */
   emulatedSlowdown?: number | undefined;
   /**
-   * The last profile of this model on this node. Where model, split and environment are still the
-   * same, the chain's equality and the cost of cuts are taken over from it.
+   * The last profile of this model on this node. Where model, environment and what else they depend
+   * on are still the same, its cuts, the chain's equality and the cost of cuts are taken over.
    */
   previous?: Profile | undefined;
 }
@@ -42,7 +42,11 @@ export function benchmarkModel(
   deps: BenchmarkDeps,
 ): Promise<Profile> {
   const fileBefore = versionOf(request.path);
-  return withModel(request, { options, deps }, async (worker, opened, signal) => {
+  const earlier = request.previous;
+  const isVerified =
+    earlier !== undefined && whyNotVerified(earlier, request, options) === undefined;
+  const known = isVerified ? knownOf(earlier) : undefined;
+  return withModel({ ...request, known }, { options, deps }, async (worker, opened, signal) => {
     const slowdown = request.emulatedSlowdown ?? 1;
     const { blocks, cutsLeftOut } = chooseBlocks(opened, options);
     if (cutsLeftOut > 0) {
@@ -53,7 +57,7 @@ export function benchmarkModel(
     const before = await readMachineState();
     const startedAtMs = deps.clock.monotonicMs();
     const environment = { ...opened.environment, emulatedSlowdown: slowdown };
-    const previous = comparable(request.previous, { opened, environment, blocks });
+    const previous = opened.wasKnown && isSameSplit(earlier, blocks) ? earlier : undefined;
     const subject = subjectOf(request, { opened, blocks, options });
     const measured = await measure(worker, {
       ...{ blocks, options, previous, provider: opened.environment.provider },
@@ -70,6 +74,10 @@ export function benchmarkModel(
       logicalCores: opened.environment.logicalCores,
       limits: options.noise,
     });
+    const conditions = conditionsOf(request, options);
+    const verified =
+      previous?.verified ??
+      (conditions === undefined ? undefined : { at: deps.clock.nowMs(), conditions });
     return {
       model: opened.model,
       ...(opened.externalSha256 === undefined ? {} : { externalSha256: opened.externalSha256 }),
@@ -79,6 +87,7 @@ export function benchmarkModel(
       inputBytes: bytesOf(opened.inputs),
       inputNames: opened.inputs.map(({ name }) => name),
       noise,
+      ...(verified === undefined ? {} : { verified }),
       ...slowedDown(measured, slowdown),
     };
   });
@@ -124,19 +133,9 @@ async function measure(
   return measured;
 }
 
-/** The earlier profile, if it is of the same model, split alike, in the same environment. */
-function comparable(
-  previous: Profile | undefined,
-  now: { opened: OpenedModel; environment: Profile["environment"]; blocks: readonly Block[] },
-): Profile | undefined {
-  const { opened, environment, blocks } = now;
-  const isSame =
-    previous?.equality.ok === true &&
-    previous.model.sha256 === opened.model.sha256 &&
-    previous.externalSha256 === opened.externalSha256 &&
-    isSameEnvironment(previous.environment, environment) &&
-    JSON.stringify(layoutOf(previous.blocks)) === JSON.stringify(layoutOf(blocks));
-  return isSame ? previous : undefined;
+/** Whether the earlier profile is of the same blocks. */
+function isSameSplit(previous: Profile | undefined, blocks: readonly Block[]): boolean {
+  return JSON.stringify(layoutOf(previous?.blocks ?? [])) === JSON.stringify(layoutOf(blocks));
 }
 
 /** Where the blocks begin and end, and what crosses between them, with its shapes. */

@@ -1,13 +1,21 @@
 import { sum } from "simple-statistics";
 import { z } from "zod";
 import { isAppError } from "../core/index.js";
-import type { ModelWorker } from "../inference/index.js";
-import { type BlockProfile, equalitySchema, type Profile } from "../protocol/index.js";
+import type { LayerRange, ModelWorker } from "../inference/index.js";
+import {
+  type BlockProfile,
+  equalitySchema,
+  kernelOrderSchema,
+  type Profile,
+  type SentinelProfile,
+  sentinelProfileSchema,
+} from "../protocol/index.js";
 import { type Block, bytesOf } from "./blocks.js";
 import { largestErrorPercent } from "./calibrate.js";
 import { measureHalves } from "./halves.js";
 import type { BenchmarkOptions } from "./options.js";
-import { repeatOf } from "./repeat.js";
+import { expecting, repeatOf } from "./repeat.js";
+import { chooseSentinel, measureSentinel } from "./sentinel-blocks.js";
 import {
   type Measurements,
   type Statistics,
@@ -16,13 +24,15 @@ import {
 } from "./statistics.js";
 import type { Steps } from "./steps.js";
 
-/** Runs under the profiler: of each kernel the fastest counts. */
+/** Runs under the profiler beside the warm-up: of each kernel the fastest counts. */
 const PROFILED_RUNS = 2;
+/** The same beside a profile from before. */
+const PROFILED_RUNS_AGAIN = 1;
 /** The profiler counts whole microseconds, which is too coarse for kernels of a faster model. */
 const WHOLE_MS_MIN = 0.5;
 /** Expected work in runs of the whole model: its own runs, one of the chain, and both halves. */
-const WORK = { whole: 6, chain: 4, half: 4 };
-export const WORK_BY_KERNELS = WORK.whole + WORK.chain + 2 * WORK.half;
+const WORK = { whole: 6, chain: 4, half: 4, sentinel: 1 };
+export const WORK_BY_KERNELS = WORK.whole + WORK.chain + 2 * WORK.half + WORK.sentinel;
 
 interface Context {
   blocks: readonly Block[];
@@ -37,6 +47,13 @@ const wholeSchema = z.strictObject({
   /** Null where the profiler's kernels cannot be brought together with the blocks. */
   blockMs: z.array(z.number().nonnegative()).nullable(),
   reason: z.string(),
+  order: kernelOrderSchema.optional(),
+});
+
+const chainSchema = z.strictObject({
+  equality: equalitySchema,
+  /** Of each block. */
+  openMs: z.array(z.number().nonnegative()),
 });
 
 /**
@@ -50,11 +67,12 @@ export async function measureByKernels(
   worker: ModelWorker,
   context: Context,
 ): Promise<Measurements | string> {
-  const { steps, previous } = context;
+  const { steps } = context;
   const {
     whole,
     blockMs: kernelMs,
     reason,
+    order,
   } = await steps.take({
     name: "whole and kernels",
     what: "whole model",
@@ -66,8 +84,9 @@ export async function measureByKernels(
   const rawSumMs = sum(kernelMs);
   const factor = rawSumMs > 0 ? whole.medianMs / rawSumMs : 1;
   const blockMs = kernelMs.map((timeMs) => timeMs * factor);
-  const equality = previous?.equality ?? (await checkChain(worker, context));
+  const { equality, ranges } = await verify(worker, context, blockMs);
   const cut = await costOfCuts(worker, context, { whole, blockMs });
+  const sentinel = await takeSentinel(worker, context, ranges);
   const { medianMs: wholeMs, ...wholeRest } = whole;
   return {
     wholeMs,
@@ -77,22 +96,31 @@ export async function measureByKernels(
       profileOf(block, { whole, rawMs: kernelMs[index] ?? 0, factor }),
     ),
     equality,
+    ...(order === undefined ? {} : { kernelOrder: order }),
+    ...(sentinel === undefined ? {} : { sentinel }),
   };
 }
 
 async function profileWhole(
   worker: ModelWorker,
-  { blocks, options }: Context,
+  { blocks, options, previous }: Context,
 ): Promise<z.infer<typeof wholeSchema>> {
   const cuts = blocks.slice(0, -1).map((block) => block.lastLayer);
-  const repeat = repeatOf(options, 0);
+  const order = previous?.kernelOrder;
+  const slowdown = previous?.environment.emulatedSlowdown ?? 1;
+  const repeat = expecting(repeatOf(options, 0), (previous?.wholeMs ?? 0) / slowdown);
   try {
-    const { whole, kernels } = await worker.profile({ cuts, profiled: PROFILED_RUNS, repeat });
+    const { whole, kernels } = await worker.profile({
+      ...{ cuts, repeat },
+      profiled: order === undefined ? PROFILED_RUNS : PROFILED_RUNS_AGAIN,
+      ...(order === undefined ? {} : { order }),
+    });
     const timed = { whole: statisticsOf(whole) };
     const blockMs = "reason" in kernels ? null : kernels.blockMs;
     const isTooFast = timed.whole.medianMs < WHOLE_MS_MIN;
     const reason = "reason" in kernels && !isTooFast ? kernels.reason : "";
-    return { ...timed, blockMs, reason };
+    const found = "reason" in kernels ? undefined : kernels.order;
+    return { ...timed, blockMs, reason, ...(found === undefined ? {} : { order: found }) };
   } catch (error) {
     // What the profiler or our reading of the optimised graph cannot do, plain timing may.
     if (!isAppError(error, "INFERENCE_FAILED")) throw error;
@@ -101,29 +129,62 @@ async function profileWhole(
   }
 }
 
+/** Whether the chain is equal to the whole, and the blocks to look at later: as before, or found out. */
+async function verify(
+  worker: ModelWorker,
+  context: Context,
+  blockMs: readonly number[],
+): Promise<Pick<Profile, "equality"> & { ranges: readonly LayerRange[] | undefined }> {
+  const { blocks, previous } = context;
+  if (previous !== undefined) {
+    return { equality: previous.equality, ranges: previous.sentinel?.blocks };
+  }
+  const { equality, openMs } = await checkChain(worker, context);
+  const costs = blockMs.map((timeMs, index) => ({ timeMs, openMs: openMs[index] ?? 0 }));
+  return { equality, ranges: chooseSentinel(blocks, costs) };
+}
+
 /** Runs every block once, one on the outputs of the other, and compares what the last ones compute. */
 function checkChain(
   worker: ModelWorker,
   { blocks, steps }: Context,
-): Promise<Measurements["equality"]> {
+): Promise<z.infer<typeof chainSchema>> {
   return steps.take({
     name: "chain",
     what: "comparing the chained blocks with the whole",
     work: WORK.chain,
-    schema: equalitySchema,
+    schema: chainSchema,
     run: async () => {
-      await runChain(worker, blocks);
-      return worker.compare();
+      const openMs = await runChain(worker, blocks);
+      return { equality: await worker.compare(), openMs };
     },
   });
 }
 
-/** Runs every block once, one on the outputs of the other. */
-export async function runChain(worker: ModelWorker, blocks: readonly Block[]): Promise<void> {
+async function takeSentinel(
+  worker: ModelWorker,
+  { options, steps }: Context,
+  ranges: readonly LayerRange[] | undefined,
+): Promise<SentinelProfile | undefined> {
+  if (ranges === undefined) return undefined;
+  return steps.take({
+    name: "sentinel",
+    what: "a few blocks to look at later",
+    work: WORK.sentinel,
+    schema: sentinelProfileSchema,
+    run: async () => ({ blocks: await measureSentinel(worker, ranges, options) }),
+  });
+}
+
+/** Runs every block once, one on the outputs of the other. @returns how long each took to open, in milliseconds */
+export async function runChain(worker: ModelWorker, blocks: readonly Block[]): Promise<number[]> {
   const once = { warmups: 0, repeats: 1, budgetMs: 1 };
+  const allOpenMs: number[] = [];
   for (const { firstLayer, lastLayer } of blocks) {
-    await worker.measure({ kind: "range", firstLayer, lastLayer }, once);
+    const { openMs } = await worker.measure({ kind: "range", firstLayer, lastLayer }, once);
+    allOpenMs.push(openMs);
   }
+  return allOpenMs;
 }
 
 type CutCost = Pick<

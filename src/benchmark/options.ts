@@ -37,7 +37,7 @@ const sentinelSchema = z.strictObject({
     .min(0)
     .max(1_000)
     .default(5)
-    .describe("A change of the whole model's time up to this leaves the profile as it is."),
+    .describe("A change of the times up to this leaves the profile as it is."),
   fullPercent: z
     .number()
     .min(0)
@@ -136,7 +136,9 @@ export const benchmarkOptionsSchema = z.strictObject({
     ),
   sentinel: sentinelSchema
     .prefault({})
-    .describe("A short look at the whole model, in place of a benchmark that may not be needed."),
+    .describe(
+      "A short look at a few blocks, or at a small model as a whole, in place of a benchmark that may not be needed.",
+    ),
   noise: noiseLimitsSchema
     .prefault({})
     .describe("When a profile is marked as measured on a busy machine."),

@@ -3,6 +3,7 @@ import type { Profile } from "../protocol/index.js";
 import { type BenchmarkRequest, benchmarkModel } from "./benchmark.js";
 import type { BenchmarkOptions } from "./options.js";
 import { judgeSentinel, readSentinel, refreshProfile } from "./sentinel.js";
+import { whyNotVerified } from "./verified.js";
 import type { BenchmarkDeps } from "./with-model.js";
 
 export interface Renewed {
@@ -14,13 +15,13 @@ export interface Renewed {
 /** A benchmark of which it is known what file it is of, and maybe what came of the last one. */
 export interface RenewRequest extends BenchmarkRequest {
   sha256: string;
-  /** A short look at the whole model is enough where it says that `previous` still holds. */
+  /** A short look is enough where it says that `previous` still holds. */
   mayLook: boolean;
 }
 
 /**
- * A profile as of now. Where it may, a short look at the whole model says whether the one from before
- * still holds, holds when scaled, or has to be measured anew.
+ * A profile as of now. Where it may, a short look says whether the one from before still holds,
+ * holds when scaled, or has to be measured anew.
  * @throws AppError MODEL_CHANGED where the file is not that of `sha256`; MODEL_NOT_EQUAL; MODEL_*,
  * INFERENCE_*, ABORTED
  */
@@ -47,7 +48,9 @@ async function look(
   context: { request: BenchmarkRequest; options: BenchmarkOptions; deps: BenchmarkDeps },
 ): Promise<{ profile?: Profile; outcome: string }> {
   const { request, options, deps } = context;
-  const reading = await readSentinel(request, options, deps);
+  const stale = whyNotVerified(previous, request, options);
+  if (stale !== undefined) return { outcome: `measured anew: ${stale}` };
+  const reading = await readSentinel({ ...request, previous }, options, deps);
   const verdict = judgeSentinel(previous, reading, options.sentinel);
   switch (verdict.kind) {
     case "ok":

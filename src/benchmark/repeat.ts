@@ -19,3 +19,10 @@ export function repeatOf(options: BenchmarkOptions, negligibleMs: number): Repea
     },
   };
 }
+
+/** The same, where an earlier benchmark found `expectedMs`: two runs that agree with it suffice. */
+export function expecting(repeat: Repeat, expectedMs: number): Repeat {
+  const { stability } = repeat;
+  if (stability === undefined || expectedMs <= 0) return repeat;
+  return { ...repeat, stability: { ...stability, expectedMs } };
+}

@@ -1,8 +1,12 @@
+import { sum } from "simple-statistics";
+import type { ModelWorker } from "../inference/index.js";
 import type { Profile } from "../protocol/index.js";
 import { isSameEnvironment } from "./environment.js";
 import type { BenchmarkOptions } from "./options.js";
-import { repeatOf } from "./repeat.js";
+import { expecting, repeatOf } from "./repeat.js";
+import { lookAt } from "./sentinel-blocks.js";
 import { slowedDown, statisticsOf } from "./statistics.js";
+import { knownOf } from "./verified.js";
 import { type BenchmarkDeps, type ModelRequest, withModel } from "./with-model.js";
 
 /** A short look at a model that was benchmarked before. */
@@ -12,7 +16,8 @@ export interface SentinelReading {
   model: Profile["model"];
   externalSha256: string | undefined;
   environment: Profile["environment"];
-  wholeMs: number;
+  /** What was timed, then and now: a few blocks or the whole. None where the model is another one. */
+  times: readonly { beforeMs: number; nowMs: number }[];
   stable: boolean;
 }
 
@@ -31,35 +36,63 @@ export interface SentinelLimits {
 const NO_CUTS = 0;
 
 /**
- * Times the whole model only.
+ * Times the blocks that the profile names for that, or the whole model where it names none.
+ * Whatever slows the node down as a whole shows in any block; what concerns some kernels only is
+ * seen where one of these blocks has them, and otherwise by the next full benchmark.
  * @throws AppError MODEL_* | INFERENCE_* | ABORTED
  */
 export function readSentinel(
-  request: ModelRequest & { emulatedSlowdown?: number | undefined },
+  request: ModelRequest & { emulatedSlowdown?: number | undefined; previous: Profile },
   options: BenchmarkOptions,
   deps: BenchmarkDeps,
 ): Promise<SentinelReading> {
+  const { previous } = request;
   const withoutCuts = { ...options, maxCutTensors: NO_CUTS };
-  return withModel(request, { options: withoutCuts, deps }, async (worker, opened, signal) => {
+  const looked = { ...request, known: knownOf(previous) };
+  return withModel(looked, { options: withoutCuts, deps }, async (worker, opened, signal) => {
     const slowdown = request.emulatedSlowdown ?? 1;
     await deps.beforeStep?.(signal);
-    const whole = statisticsOf(await worker.measure({ kind: "whole" }, repeatOf(options, 0)));
+    deps.onProgress?.({ done: 0, total: 1, what: "a short look" });
+    const seen = opened.wasKnown
+      ? await timeAgain(worker, { previous, options, slowdown })
+      : { times: [], stable: true };
     return {
       measuredAt: deps.clock.nowMs(),
       model: opened.model,
       externalSha256: opened.externalSha256,
       environment: { ...opened.environment, emulatedSlowdown: slowdown },
-      wholeMs: whole.medianMs * slowdown,
-      stable: whole.stable,
+      ...seen,
     };
   });
 }
 
+async function timeAgain(
+  worker: ModelWorker,
+  context: { previous: Profile; options: BenchmarkOptions; slowdown: number },
+): Promise<Pick<SentinelReading, "times" | "stable">> {
+  const { previous, options, slowdown } = context;
+  const { sentinel, wholeMs, environment } = previous;
+  const emulated = environment.emulatedSlowdown;
+  if (sentinel === undefined) {
+    const repeat = expecting(repeatOf(options, 0), wholeMs / emulated);
+    const { medianMs, stable } = statisticsOf(await worker.measure({ kind: "whole" }, repeat));
+    return { times: [{ beforeMs: wholeMs, nowMs: medianMs * slowdown }], stable };
+  }
+  const times: { beforeMs: number; nowMs: number }[] = [];
+  let stable = true;
+  for (const { medianMs: beforeMs, ...range } of sentinel.blocks) {
+    const seen = await lookAt(worker, range, { options, expectedMs: beforeMs / emulated });
+    times.push({ beforeMs, nowMs: seen.medianMs * slowdown });
+    stable &&= seen.stable;
+  }
+  return { times, stable };
+}
+
 /**
  * What a reading means for the profile. A small change is none; a moderate one concerns all blocks
- * alike, as a change of the processor's frequency does; a large one, another environment, or a
- * change that the reading is not sure of, needs the full benchmark. Scalings add up: together they
- * are bounded as one is.
+ * alike, as a change of the processor's frequency does; a large one, another environment, blocks
+ * that changed differently, or a change that the reading is not sure of, needs the full benchmark.
+ * Scalings add up: together they are bounded as one is.
  */
 export function judgeSentinel(
   profile: Profile,
@@ -71,13 +104,19 @@ export function judgeSentinel(
   if (!isSameEnvironment(profile.environment, reading.environment)) {
     return full("the environment changed");
   }
-  if (profile.wholeMs <= 0 || reading.wholeMs <= 0) return full("it takes no time to compare");
-  const factor = reading.wholeMs / profile.wholeMs;
+  const { times } = reading;
+  if (times.length === 0 || times.some(({ beforeMs, nowMs }) => beforeMs <= 0 || nowMs <= 0)) {
+    return full("it takes no time to compare");
+  }
+  const factor = sum(times.map(({ nowMs }) => nowMs)) / sum(times.map(({ beforeMs }) => beforeMs));
+  const factors = times.map(({ beforeMs, nowMs }) => nowMs / beforeMs);
+  const isUniform = factors.every((one) => changePercent(one / factor) <= limits.fullPercent);
+  if (!isUniform) return full("some blocks changed much more than others");
   if (changePercent(factor) <= limits.okPercent) return { kind: "ok" };
   if (!reading.stable) return full("the times vary too much to tell");
   const scaledBy = (profile.refreshed?.scaledBy ?? 1) * factor;
   if (Math.max(changePercent(factor), changePercent(scaledBy)) > limits.fullPercent) {
-    return full(`the whole model takes ${scaledBy.toFixed(2)} times what it took`);
+    return full(`it takes ${scaledBy.toFixed(2)} times what it took`);
   }
   return { kind: "scale", factor };
 }

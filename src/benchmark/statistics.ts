@@ -14,10 +14,11 @@ export const statisticsSchema = z.strictObject({
 });
 export type Statistics = z.infer<typeof statisticsSchema>;
 
-type Timings = Pick<Profile, "wholeMs" | "whole" | "blocks" | "calibration">;
+type Timings = Pick<Profile, "wholeMs" | "whole" | "blocks" | "calibration" | "sentinel">;
 
 /** What of a profile comes from timing. */
-export interface Measurements extends Pick<Profile, "wholeMs" | "blocks" | "equality"> {
+export interface Measurements
+  extends Pick<Profile, "wholeMs" | "blocks" | "equality" | "kernelOrder" | "sentinel"> {
   whole: WholeProfile;
   calibration: Calibration;
 }
@@ -34,7 +35,7 @@ export function statisticsOf({ samplesMs, stable }: Measured): Statistics {
 
 /** As a machine would measure that takes `factor` times as long for everything. */
 export function slowedDown<T extends Timings>(measured: T, factor: number): T {
-  const { wholeMs, whole, blocks, calibration } = measured;
+  const { wholeMs, whole, blocks, calibration, sentinel } = measured;
   return {
     ...measured,
     wholeMs: wholeMs * factor,
@@ -49,6 +50,13 @@ export function slowedDown<T extends Timings>(measured: T, factor: number): T {
             rawSumMs: calibration.rawSumMs * factor,
             callOverheadMs: calibration.callOverheadMs * factor,
             msPerCutByte: calibration.msPerCutByte * factor,
+          },
+        }),
+    ...(sentinel === undefined
+      ? {}
+      : {
+          sentinel: {
+            blocks: sentinel.blocks.map((one) => ({ ...one, medianMs: one.medianMs * factor })),
           },
         }),
     blocks: blocks.map((block) => slowedBlock(block, factor)),

@@ -1,6 +1,7 @@
 import { AppError } from "../core/index.js";
 import {
   type InputFile,
+  type KnownModel,
   type ModelWorker,
   type OpenedModel,
   startModelWorker,
@@ -19,6 +20,11 @@ export interface ModelRequest {
   inputFiles?: readonly InputFile[] | undefined;
 }
 
+/** What the child need not find out if it is still true. */
+interface Known {
+  known?: KnownModel | undefined;
+}
+
 export interface BenchmarkDeps extends StepsDeps {
   signal?: AbortSignal | undefined;
   /** Told what was assumed about the model or left out, in plain words. */
@@ -31,7 +37,7 @@ export interface BenchmarkDeps extends StepsDeps {
  * @throws AppError INFERENCE_TIMEOUT | ABORTED | what opening or `use` throws
  */
 export async function withModel<T>(
-  request: ModelRequest,
+  request: ModelRequest & Known,
   context: { options: BenchmarkOptions; deps: BenchmarkDeps },
   use: (worker: ModelWorker, opened: OpenedModel, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
@@ -50,12 +56,14 @@ export async function withModel<T>(
       clock: deps.clock,
       signal,
     });
+    deps.onProgress?.({ done: 0, total: 1, what: "opening the model" });
     const opened = await worker.open({
       path: request.path,
       ...(request.modelName === undefined ? {} : { modelName: request.modelName }),
       inputs: [...request.inputs],
       inputFiles: [...(request.inputFiles ?? [])],
       maxCutTensors: options.maxCutTensors,
+      ...(request.known === undefined ? {} : { known: request.known }),
     });
     for (const note of opened.notes) deps.onNote?.(note);
     return await use(worker, opened, signal);

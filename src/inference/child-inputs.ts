@@ -1,6 +1,6 @@
 import { AppError, printable, seededRandom } from "../core/index.js";
 import type { ValueInfo } from "../model/index.js";
-import type { InputBinding } from "../protocol/index.js";
+import type { InputBinding, TensorInfo } from "../protocol/index.js";
 import { readInput } from "./child-input-files.js";
 import type { InputFile } from "./messages.js";
 import { synthesise, type Tensors } from "./child-tensors.js";
@@ -49,6 +49,33 @@ export function bindInputs(
     tensors.set(input.name, synthesise(spec, random));
   }
   return tensors;
+}
+
+const MADE_UP_DTYPES = new Set(["float32", "float64", "float16"]);
+
+/**
+ * What layers in the middle of a model are fed to time them on their own: the model's own inputs,
+ * and floats in place of what earlier layers would compute.
+ * @throws AppError MODEL_INPUT_INVALID for what is no float: made-up indices may lie outside
+ */
+export function madeUpInputs(
+  names: readonly string[],
+  known: { feeds: Tensors; types: ReadonlyMap<string, TensorInfo>; seed: number },
+): Tensors {
+  const random = seededRandom(known.seed);
+  return new Map(
+    names.map((name) => {
+      const given = known.feeds.get(name);
+      if (given !== undefined) return [name, given];
+      const type = known.types.get(name);
+      if (type === undefined || !MADE_UP_DTYPES.has(type.dtype)) {
+        const text = `tensor ${printable(name)} cannot be made up, for it is no float`;
+        throw new AppError("MODEL_INPUT_INVALID", text);
+      }
+      const { dtype, shape } = type;
+      return [name, synthesise({ name, dtype, shape, value: undefined, range: undefined }, random)];
+    }),
+  );
 }
 
 /** Names the first axis that has no length, and tells how to give it one. */

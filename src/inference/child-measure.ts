@@ -7,8 +7,9 @@ import {
   withExtraOutputs,
 } from "../model/index.js";
 import type { CutPointInfo, TensorInfo } from "../protocol/index.js";
-import { blocksOfKernels } from "./child-kernels.js";
-import type { Optimised } from "./child-optimised.js";
+import { blocksInOrder, blocksOfKernels } from "./child-kernels.js";
+import { madeUpInputs } from "./child-inputs.js";
+import type { Optimised, ProfiledSession } from "./child-optimised.js";
 import { openSession, type Session } from "./child-session.js";
 import { fromHalf, infoOf, type Tensors } from "./child-tensors.js";
 import { tinyModel } from "./child-tiny.js";
@@ -26,7 +27,8 @@ import type {
 } from "./messages.js";
 
 interface Context {
-  model: OnnxModel;
+  /** The model for the shapes of its inputs; without them, as far as sessions of the whole go. */
+  bound: () => Promise<OnnxModel>;
   /** The whole model, external data included. */
   bytes: Uint8Array;
   config: ChildConfig;
@@ -40,7 +42,7 @@ interface Context {
 
 interface Measurer {
   /** The range as a model of its own. */
-  part(range: LayerRange): SubModel;
+  part(range: LayerRange): Promise<SubModel>;
   measure(target: MeasureTarget, repeat: Repeat): Promise<Measured>;
   profile(request: ProfileRequest): Promise<Profiled>;
   compare(): Promise<Compared>;
@@ -48,15 +50,14 @@ interface Measurer {
 
 /** Times the model and its parts on one table of tensors, which chains the parts. */
 export function createMeasurer(context: Context): Measurer {
-  const { model, config, feeds, types, processor } = context;
+  const { config, feeds, types } = context;
   const outputNames = context.outputs.map((output) => output.name);
   const table: Tensors = new Map(feeds);
   let reference: Tensors | undefined;
 
   const measureWhole = async (repeat: Repeat): Promise<Measured> => {
-    const timed = await withSession(context.bytes, config, (session) =>
-      timeRuns(repeat, processor, () => session.run(feeds, outputNames)),
-    );
+    const fed = { feeds, outputs: outputNames };
+    const timed = await timeSession(context.bytes, context, { repeat, ...fed });
     refuseUnstable(timed, config.relativeTolerance);
     reference = timed.last;
     return describeRuns(timed);
@@ -70,25 +71,24 @@ export function createMeasurer(context: Context): Measurer {
   };
 
   const measureNothing = async (repeat: Repeat): Promise<Measured> => {
-    const tiny = tinyModel();
-    const timed = await withSession(tiny.bytes, config, (session) =>
-      timeRuns(repeat, processor, () => session.run(tiny.feeds, tiny.outputs)),
-    );
+    const { bytes, ...fed } = tinyModel();
+    const timed = await timeSession(bytes, context, { repeat, ...fed });
     return describeRuns(timed);
   };
 
-  // A model without layers passes inputs or constants on; its one block is the model itself.
-  const partOf = (range: LayerRange): SubModel =>
-    model.layers.length === 0
+  const partOf = async (range: LayerRange): Promise<SubModel> => {
+    const model = await context.bound();
+    // A model without layers passes inputs or constants on; its one block is the model itself.
+    return model.layers.length === 0
       ? { bytes: context.bytes, inputs: [...feeds.keys()], outputs: outputNames }
       : extractSubModel(model, range, types);
+  };
 
   const measureRange = async (range: LayerRange, repeat: Repeat): Promise<Measured> => {
-    const part = partOf(range);
+    const part = await partOf(range);
     await fetchMissing(context, table, part.inputs);
-    const timed = await withSession(part.bytes, config, (session) =>
-      timeRuns(repeat, processor, () => session.run(table, part.outputs)),
-    );
+    const fed = { feeds: table, outputs: part.outputs };
+    const timed = await timeSession(part.bytes, context, { repeat, ...fed });
     const crossing = context.cutPoints.find((cut) => cut.afterLayer === range.lastLayer);
     // Its own inputs too, in case it is measured again.
     const kept = new Set([...feeds.keys(), ...outputNames, ...part.inputs, ...part.outputs]);
@@ -96,6 +96,13 @@ export function createMeasurer(context: Context): Measurer {
     for (const name of table.keys()) if (!kept.has(name)) table.delete(name);
     for (const [name, tensor] of timed.last) table.set(name, tensor);
     return describeRuns(timed);
+  };
+
+  const measureAlone = async (range: LayerRange, repeat: Repeat): Promise<Measured> => {
+    const part = await partOf(range);
+    const madeUp = madeUpInputs(part.inputs, { feeds, types, seed: config.inputSeed });
+    const fed = { feeds: madeUp, outputs: part.outputs };
+    return describeRuns(await timeSession(part.bytes, context, { repeat, ...fed }));
   };
 
   return {
@@ -106,6 +113,8 @@ export function createMeasurer(context: Context): Measurer {
           return measureWhole(repeat);
         case "range":
           return measureRange(target, repeat);
+        case "alone":
+          return measureAlone(target, repeat);
         case "nothing":
           return measureNothing(repeat);
       }
@@ -139,6 +148,25 @@ export function compareOutputs(
   return worstOf(comparisons);
 }
 
+interface TimedSession extends TimedRuns {
+  /** How long the session took to open. */
+  openMs: number;
+}
+
+/** Opens a model as a user would have it, and times its runs. */
+async function timeSession(
+  bytes: Uint8Array,
+  { config, processor }: Pick<Context, "config" | "processor">,
+  how: { repeat: Repeat; feeds: Tensors; outputs: readonly string[] },
+): Promise<TimedSession> {
+  const startedAtMs = performance.now();
+  return withSession(bytes, config, async (session) => {
+    const openMs = performance.now() - startedAtMs;
+    const run = (): Promise<Tensors> => session.run(how.feeds, how.outputs);
+    return { ...(await timeRuns(how.repeat, processor, run)), openMs };
+  });
+}
+
 /** NaN equals NaN in a comparison, and a model that yields nothing else would pass with any split. */
 function refuseNaN(name: string, { data }: ComparedTensor): void {
   if (!ArrayBuffer.isView(data)) return;
@@ -160,21 +188,31 @@ function tensorsAt(afterLayer: number, cutPoints: readonly CutPointInfo[]): stri
 /** Runs the whole model under the profiler and then without it, in one session. */
 async function timeKernels(
   { optimised, processor, feeds, cutPoints }: Context,
-  { profiled, repeat, cuts }: ProfileRequest,
+  { profiled, repeat, cuts, order }: ProfileRequest,
   outputNames: readonly string[],
-): Promise<{ timed: TimedRuns; kernels: Profiled["kernels"] }> {
-  const { session, graph, endProfiling } = await optimised.take();
-  const run = (): Promise<Tensors> => session.run(feeds, outputNames);
-  try {
-    const few = { ...repeat, repeats: profiled, stability: undefined };
-    const { first } = await timeRuns(few, processor, run);
-    const profile = endProfiling();
-    const timed = { ...(await timeRuns({ ...repeat, warmups: 0 }, processor, run)), first };
-    const tensors = cuts.map((afterLayer) => tensorsAt(afterLayer, cutPoints));
-    return { timed, kernels: await blocksOfKernels({ graph, profile }, optimised, tensors) };
-  } finally {
-    await session.release();
+): Promise<{ timed: TimedSession; kernels: Profiled["kernels"] }> {
+  const timeBoth = async ({ session, openMs, endProfiling }: ProfiledSession) => {
+    const run = (): Promise<Tensors> => session.run(feeds, outputNames);
+    try {
+      const few = { ...repeat, repeats: profiled, stability: undefined };
+      const { first } = await timeRuns(few, processor, run);
+      const profile = endProfiling();
+      const timed = await timeRuns({ ...repeat, warmups: 0 }, processor, run);
+      return { timed: { ...timed, first, openMs }, profile };
+    } finally {
+      await session.release();
+    }
+  };
+  if (order !== undefined) {
+    const { timed, profile } = await timeBoth(await optimised.takeSession());
+    const kernels = blocksInOrder(profile, order, cuts.length + 1);
+    if (kernels !== undefined) return { timed, kernels };
   }
+  const whole = await optimised.take();
+  const { timed, profile } = await timeBoth(whole);
+  const tensors = cuts.map((afterLayer) => tensorsAt(afterLayer, cutPoints));
+  const kernels = await blocksOfKernels({ graph: whole.graph, profile }, optimised, tensors);
+  return { timed, kernels };
 }
 
 /** A split of a model that never computes the same twice cannot be checked. */
@@ -196,7 +234,7 @@ async function fetchMissing(
 ): Promise<void> {
   const missing = names.filter((name) => !table.has(name));
   if (missing.length === 0) return;
-  const bytes = withExtraOutputs(context.model, missing);
+  const bytes = withExtraOutputs(await context.bound(), missing);
   const fetched = await withSession(bytes, context.config, (session) =>
     session.run(context.feeds, missing),
   );
@@ -216,9 +254,10 @@ async function withSession<T>(
   }
 }
 
-function describeRuns(timed: TimedRuns): Measured {
+function describeRuns(timed: TimedSession): Measured {
   const outputs = [...timed.last].map(([name, tensor]) => infoOf(name, tensor));
-  return { samplesMs: timed.samplesMs, stable: timed.stable, slowed: timed.slowed, outputs };
+  const { samplesMs, stable, slowed, openMs } = timed;
+  return { samplesMs, stable, slowed, openMs, outputs };
 }
 
 /** Half-precision data arrives as raw bits where the platform has no Float16Array. */

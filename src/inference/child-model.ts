@@ -1,5 +1,6 @@
 import { cpus } from "node:os";
 import { basename, extname } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { env } from "onnxruntime-node";
 import { AppError, errorMessage, printable } from "../core/index.js";
 import {
@@ -11,12 +12,12 @@ import {
   type SubModel,
   withExtraOutputs,
 } from "../model/index.js";
-import type { TensorInfo } from "../protocol/index.js";
+import type { CutPointInfo, TensorInfo } from "../protocol/index.js";
 import { externalReader, hashed, readModelFile, sha256Of, writeAtomically } from "./child-files.js";
 import { findFusedCuts } from "./child-fusion.js";
 import { bindInputs } from "./child-inputs.js";
 import { createMeasurer } from "./child-measure.js";
-import { createOptimised } from "./child-optimised.js";
+import { createOptimised, type Optimised } from "./child-optimised.js";
 import { requireProviders } from "./child-providers.js";
 import { bindShapes } from "./child-shapes.js";
 import { fetchTensors, runOnce } from "./child-types.js";
@@ -25,6 +26,7 @@ import type {
   ChildConfig,
   Compared,
   Extracted,
+  KnownModel,
   LayerRange,
   Measured,
   MeasureTarget,
@@ -42,13 +44,13 @@ export interface LoadedModel {
   measure(target: MeasureTarget, repeat: Repeat): Promise<Measured>;
   profile(request: ProfileRequest): Promise<Profiled>;
   compare(): Promise<Compared>;
-  extract(range: LayerRange, path: string): Extracted;
+  extract(range: LayerRange, path: string): Promise<Extracted>;
 }
 
 const MODEL_NAME_CHARACTERS_MAX = 200;
 
 /**
- * Reads, hashes, parses and runs a model once.
+ * Reads, hashes and parses a model, and finds out by running it what is not known of it.
  * @throws AppError MODEL_* | INFERENCE_FAILED
  */
 export async function openModel(
@@ -66,9 +68,68 @@ export async function openModel(
   const complete = external === undefined ? parsed : inlineExternalData(parsed, external.read);
   const bytes = hasExternalData ? withExtraOutputs(complete, []) : file;
 
-  const { feeds, types, notes } = await runBound(complete, request, config);
-  const model = await bindShapes(complete, { feeds, config });
-  const { maxCutTensors } = request;
+  const feeds = bindInputs(complete.inputs, {
+    bindings: request.inputs,
+    files: request.inputFiles,
+    seed: config.inputSeed,
+  });
+  const optimised = createOptimised(complete, config);
+  let bound: Promise<OnnxModel> | undefined;
+  const opening = {
+    ...{ complete, bytes, feeds, config, optimised },
+    bound: () => (bound ??= bindShapes(complete, { feeds, config })),
+  };
+  const identity = {
+    model: { name: request.modelName ?? nameOfFile(request.path), sha256: sha256Of(file) },
+    ...(external === undefined ? {} : { externalSha256: external.sha256() }),
+    environment: describeEnvironment(config),
+  };
+  const { known } = request;
+  const wasKnown = known !== undefined && isStillKnown(known, { ...identity, complete });
+  const found = wasKnown ? recall(known, feeds) : await explore(opening, request.maxCutTensors);
+  const { types, cutPoints, outputs, notes } = found;
+  const processor = { yardstick, isOneThread: isOneThread(config) };
+  const measurer = createMeasurer({ ...opening, processor, types, cutPoints, outputs });
+  return {
+    loaded: {
+      measure: (target, repeat) => measurer.measure(target, repeat),
+      profile: (wanted) => measurer.profile(wanted),
+      compare: () => measurer.compare(),
+      extract: async (range, path) => extractTo(path, await measurer.part(range), types),
+    },
+    description: {
+      ...identity,
+      layers: complete.layers.length,
+      inputs: [...feeds].map(([name, tensor]) => infoOf(name, tensor)),
+      ...{ outputs, cutPoints, wasKnown, notes },
+    },
+  };
+}
+
+interface Opening {
+  /** External data included. */
+  complete: OnnxModel;
+  bytes: Uint8Array;
+  feeds: Tensors;
+  config: ChildConfig;
+  optimised: Optimised;
+  bound: () => Promise<OnnxModel>;
+}
+
+/** What has to be found out about a model before it can be measured. */
+interface Findings {
+  /** Of inputs, outputs and what crosses the cuts. */
+  types: Map<string, TensorInfo>;
+  cutPoints: CutPointInfo[];
+  outputs: TensorInfo[];
+  notes: string[];
+}
+
+/** Runs the model, and looks for cut points and what ONNX Runtime fuses across them. */
+async function explore(opening: Opening, maxCutTensors: number): Promise<Findings> {
+  const { complete, bytes, feeds, config, optimised } = opening;
+  const { types, notes } = await runBound(complete, feeds, config);
+  const model = await opening.bound();
   const candidates = maxCutTensors === 0 ? [] : findCutPoints(model, { maxCutTensors });
   await learnCrossing(model, candidates, { feeds, types, config });
 
@@ -78,7 +139,6 @@ export async function openModel(
       `${candidates.length - legal.length} cut points are left out: what crosses them is no tensor that can be fetched`,
     );
   }
-  const optimised = createOptimised(model, config);
   const fused = await fusedCuts(legal, { model, bytes, config, optimised, notes });
   const cutPoints = legal.map((cut, index) => ({
     index,
@@ -87,55 +147,51 @@ export async function openModel(
     fused: fused.has(cut.afterLayer),
   }));
   const outputs = model.outputs.flatMap((output) => types.get(output.name) ?? []);
-
-  const measurer = createMeasurer({
-    ...{
-      model,
-      bytes,
-      config,
-      optimised,
-      processor: { yardstick, isOneThread: isOneThread(config) },
-    },
-    ...{ feeds, types, cutPoints, outputs },
-  });
-  return {
-    loaded: {
-      measure: (target, repeat) => measurer.measure(target, repeat),
-      profile: (request) => measurer.profile(request),
-      compare: () => measurer.compare(),
-      extract: (range, path) => extractTo(path, measurer.part(range), types),
-    },
-    description: {
-      model: { name: request.modelName ?? nameOfFile(request.path), sha256: sha256Of(file) },
-      ...(external === undefined ? {} : { externalSha256: external.sha256() }),
-      layers: model.layers.length,
-      inputs: [...feeds].map(([name, tensor]) => infoOf(name, tensor)),
-      outputs,
-      cutPoints,
-      environment: describeEnvironment(config),
-      notes,
-    },
-  };
+  return { types, cutPoints, outputs, notes };
 }
 
-/** Binds the inputs and runs the model. */
+/** Cuts and fusions are the same wherever file, external data and environment are. */
+function isStillKnown(
+  known: KnownModel,
+  now: Pick<OpenedModel, "model" | "externalSha256" | "environment"> & { complete: OnnxModel },
+): boolean {
+  const { complete } = now;
+  const names = new Set(
+    [...complete.inputs, ...complete.outputs]
+      .map(({ name }) => name)
+      .concat(...complete.layers.map(({ outputs }) => outputs)),
+  );
+  const crossing = [...known.outputs, ...known.cutPoints.flatMap((cut) => cut.tensors)];
+  return (
+    known.sha256 === now.model.sha256 &&
+    known.externalSha256 === now.externalSha256 &&
+    isDeepStrictEqual(known.environment, now.environment) &&
+    known.layers === Math.max(1, complete.layers.length) &&
+    crossing.every(({ name }) => names.has(name))
+  );
+}
+
+function recall({ outputs, cutPoints }: KnownModel, feeds: Tensors): Findings {
+  const types = new Map([...feeds].map(([name, tensor]) => [name, infoOf(name, tensor)]));
+  for (const one of [...outputs, ...cutPoints.flatMap((cut) => cut.tensors)]) {
+    types.set(one.name, one);
+  }
+  const numbered = cutPoints.map((cut, index) => ({ index, ...cut, fused: false }));
+  return { types, cutPoints: numbered, outputs, notes: [] };
+}
+
 async function runBound(
   model: OnnxModel,
-  request: Pick<OpenRequest, "inputs" | "inputFiles">,
+  feeds: Tensors,
   config: ChildConfig,
-): Promise<{ feeds: Tensors; types: Map<string, TensorInfo>; notes: string[] }> {
-  const feeds = bindInputs(model.inputs, {
-    bindings: request.inputs,
-    files: request.inputFiles,
-    seed: config.inputSeed,
-  });
+): Promise<{ types: Map<string, TensorInfo>; notes: string[] }> {
   const notes: string[] = [];
   const { types, otherOutputs } = await runOnce(model, { feeds, config });
   for (const name of otherOutputs) {
     notes.push(`output ${printable(name)} is no tensor; it is neither compared nor sent`);
   }
   for (const [name, tensor] of feeds) types.set(name, infoOf(name, tensor));
-  return { feeds, types, notes };
+  return { types, notes };
 }
 
 /** Adds to `types` those of the tensors that cross the cuts, where they can be fetched. */

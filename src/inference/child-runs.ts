@@ -2,7 +2,7 @@ import { performance } from "node:perf_hooks";
 import type { Tensors } from "./child-tensors.js";
 import { type Sample, undisturbed } from "./disturbance.js";
 import type { Repeat } from "./messages.js";
-import { isStable } from "./stability.js";
+import { AGREEING_RUNS, agreesWithEarlier, isStable } from "./stability.js";
 import type { Yardstick } from "./yardstick.js";
 
 const MICROSECONDS_PER_MS = 1_000;
@@ -53,6 +53,11 @@ export async function timeRuns(
     const counted = undisturbed(samples, { repeats: repeat.repeats, fastestMs, isOneThread });
     const nowMs = performance.now();
     const isBrief = nowMs - warmAtMs < settleMs && samples.length < SETTLED_RUNS;
+    const few = undisturbed(samples, { repeats: AGREEING_RUNS, fastestMs, isOneThread });
+    const isAsBefore = few.isSettled && agreesWithEarlier(few.samplesMs, repeat.stability);
+    if (isAsBefore && !few.isSlowed && !isBrief) {
+      return { samplesMs: few.samplesMs, stable: true, slowed: false, first, last };
+    }
     const mayStop = counted.isSettled && !isBrief;
     const isOverBudget = nowMs - startedAtMs > budgetMs;
     const stop = isOverBudget

@@ -11,6 +11,8 @@ export interface SessionOptions {
   optimisation: "disabled" | "extended" | "all";
   /** Fails where a layer would run on the CPU for want of a better provider. */
   forbidCpuFallback?: boolean;
+  /** For what is never run: spares a second copy of the weights and leaves the graph as it is. */
+  skipPrepacking?: boolean;
   /** Where ONNX Runtime writes what its optimiser made of the graph. */
   optimisedModelPath?: string;
   /** Start of the name of the file that `endProfiling` writes, in the child's own directory. */
@@ -85,6 +87,7 @@ function sessionOptions(
     extra: {
       session: {
         intra_op: { allow_spinning: "0" },
+        ...(options.skipPrepacking === true ? { disable_prepacking: "1" } : {}),
         ...(options.forbidCpuFallback === true ? { disable_cpu_ep_fallback: "1" } : {}),
         ...(options.optimisedModelPath === undefined ? {} : DISCARD_WEIGHTS),
       },

@@ -2,6 +2,7 @@ export type {
   Compared,
   Extracted,
   InputFile,
+  KnownModel,
   LayerRange,
   ListedSidecar,
   Measured,

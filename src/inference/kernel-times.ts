@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { z } from "zod";
 import { parseJson } from "../protocol/index.js";
 
@@ -14,6 +15,13 @@ const profileSchema = z.array(
   }),
 );
 
+/** One run of a session under ONNX Runtime's profiler. */
+export interface ProfiledRun {
+  runMs: number;
+  /** In the order in which they were executed; those of loop bodies too, once for each turn. */
+  kernels: readonly { name: string; timeMs: number }[];
+}
+
 export interface KernelTimes {
   /** Milliseconds of each kernel. */
   kernelMs: ReadonlyMap<string, number>;
@@ -21,40 +29,61 @@ export interface KernelTimes {
   covered: number;
 }
 
-/**
- * Reads the profile of several runs of one session. A disturbance hits few kernels of a run, so
- * that the fastest of few runs is what each takes undisturbed; the first run is cold.
- * @param names the kernels of the graph itself; those of loop bodies are within them
- * @returns undefined when it is no such profile, or lacks a kernel
- */
-export function readKernelTimes(text: string, names: ReadonlySet<string>): KernelTimes | undefined {
+/** Reads a profile. @returns undefined when it is no such profile, or of no run */
+export function readProfiledRuns(text: string): ProfiledRun[] | undefined {
   const parsed = parseJson(text, profileSchema);
   if (!parsed.ok) return undefined;
-  const durations = new Map<string, number[]>();
-  let covered = 0;
-  let kernelsMs = 0;
-  for (const { cat, name: event, dur } of parsed.value) {
-    const durationMs = (dur ?? 0) / MICROSECONDS_PER_MS;
+  const runs: ProfiledRun[] = [];
+  let kernels: { name: string; timeMs: number }[] = [];
+  for (const { cat, name, dur } of parsed.value) {
+    const timeMs = (dur ?? 0) / MICROSECONDS_PER_MS;
     // It is written when the run is over, behind the kernels.
-    if (event === RUN_EVENT) {
-      if (durationMs > 0) covered = Math.max(covered, kernelsMs / durationMs);
-      kernelsMs = 0;
+    if (name === RUN_EVENT) {
+      runs.push({ runMs: timeMs, kernels });
+      kernels = [];
+    } else if (cat === "Node" && name.endsWith(KERNEL_SUFFIX)) {
+      kernels.push({ name: name.slice(0, -KERNEL_SUFFIX.length), timeMs });
     }
-    if (cat !== "Node" || !event.endsWith(KERNEL_SUFFIX)) continue;
-    const name = event.slice(0, -KERNEL_SUFFIX.length);
-    if (!names.has(name)) continue;
-    kernelsMs += durationMs;
-    const before = durations.get(name);
-    if (before === undefined) durations.set(name, [durationMs]);
-    else before.push(durationMs);
   }
-  if ([...names].some((name) => !durations.has(name))) return undefined;
-  return {
-    kernelMs: new Map([...durations].map(([name, inOrderMs]) => [name, fastestMs(inOrderMs)])),
-    covered,
-  };
+  return runs.length === 0 ? undefined : runs;
 }
 
-function fastestMs(inOrderMs: readonly number[]): number {
-  return Math.min(...(inOrderMs.length > 1 ? inOrderMs.slice(1) : inOrderMs));
+/**
+ * What each kernel takes. A disturbance hits few kernels of a run, so that the fastest of few runs
+ * is what each takes undisturbed; the first run is cold, and rarely the fastest.
+ * @param names the kernels of the graph itself; those of loop bodies are within them
+ * @returns undefined when a kernel is missing
+ */
+export function kernelTimesOf(
+  runs: readonly ProfiledRun[],
+  names: ReadonlySet<string>,
+): KernelTimes | undefined {
+  const kernelMs = new Map<string, number>();
+  let covered = 0;
+  for (const { runMs, kernels } of runs) {
+    let kernelsMs = 0;
+    for (const { name, timeMs } of kernels) {
+      if (!names.has(name)) continue;
+      kernelsMs += timeMs;
+      kernelMs.set(name, Math.min(timeMs, kernelMs.get(name) ?? Number.POSITIVE_INFINITY));
+    }
+    if (runMs > 0) covered = Math.max(covered, kernelsMs / runMs);
+  }
+  return [...names].some((name) => !kernelMs.has(name)) ? undefined : { kernelMs, covered };
+}
+
+/**
+ * The names of all kernels as one number, in the order of execution, by which another process with
+ * the same optimised graph is known. Undefined where the runs differ, or a kernel runs twice in one.
+ */
+export function digestOfKernels(runs: readonly ProfiledRun[]): string | undefined {
+  const digests = new Set(
+    runs.map(({ kernels }) => {
+      const names = kernels.map(({ name }) => name);
+      if (new Set(names).size < names.length) return undefined;
+      return createHash("sha256").update(JSON.stringify(names)).digest("hex");
+    }),
+  );
+  const [digest] = digests;
+  return digests.size === 1 ? digest : undefined;
 }

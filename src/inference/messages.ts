@@ -5,6 +5,7 @@ import {
   environmentSchema,
   equalitySchema,
   inputBindingSchema,
+  kernelOrderSchema,
   modelRefSchema,
   sha256Schema,
   sidecarSchema,
@@ -33,9 +34,13 @@ export type LayerRange = z.infer<typeof rangeSchema>;
 const targetSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("whole") }),
   rangeSchema.extend({ kind: z.literal("range") }),
+  rangeSchema.extend({ kind: z.literal("alone") }),
   z.strictObject({ kind: z.literal("nothing") }),
 ]);
-/** What is measured: the whole model, its layers from first to last, or a call that does nothing. */
+/**
+ * What is measured: the whole model; its layers from first to last on what the model computes, or
+ * `alone` on made-up tensors; or a call that does nothing.
+ */
 export type MeasureTarget = z.infer<typeof targetSchema>;
 
 const stabilitySchema = z.strictObject({
@@ -44,6 +49,8 @@ const stabilitySchema = z.strictObject({
   confidence: z.number().min(0).max(1),
   /** Being wrong by this much does not matter. */
   negligibleMs: z.number().nonnegative(),
+  /** What an earlier measurement found: two runs that agree with it within the half width suffice. */
+  expectedMs: z.number().positive().optional(),
   repeatsMax: z.number().int().positive(),
 });
 /** When a median counts as known. */
@@ -72,6 +79,23 @@ const inputFileSchema = z.strictObject({
 /** A user's own data for an input: .npy, .npz, or raw elements. */
 export type InputFile = z.infer<typeof inputFileSchema>;
 
+const knownModelSchema = z.strictObject({
+  sha256: sha256Schema,
+  externalSha256: sha256Schema.optional(),
+  environment: environmentSchema.omit({ emulatedSlowdown: true }),
+  layers: z.number().int().nonnegative(),
+  outputs: z.array(tensorInfoSchema),
+  /** None inside a fusion. */
+  cutPoints: z.array(
+    z.strictObject({
+      afterLayer: z.number().int().nonnegative(),
+      tensors: z.array(tensorInfoSchema),
+    }),
+  ),
+});
+/** What an earlier opening found out with the same inputs and options. */
+export type KnownModel = z.infer<typeof knownModelSchema>;
+
 export const requestBodySchema = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("open"),
@@ -81,6 +105,8 @@ export const requestBodySchema = z.discriminatedUnion("kind", [
     inputFiles: z.array(inputFileSchema).optional(),
     /** 0: no cut points are looked for. */
     maxCutTensors: z.number().int().nonnegative(),
+    /** Where model and environment are still the same, it is not found out again. */
+    known: knownModelSchema.optional(),
   }),
   z.strictObject({ kind: z.literal("measure"), target: targetSchema, repeat: repeatSchema }),
   z.strictObject({
@@ -90,6 +116,8 @@ export const requestBodySchema = z.discriminatedUnion("kind", [
     /** Runs under ONNX Runtime's profiler, after the warm-ups and before the timed runs. */
     profiled: z.number().int().positive(),
     repeat: repeatSchema,
+    /** As an earlier profile of the same model, cuts and environment told it: spares a look at the graph. */
+    order: kernelOrderSchema.optional(),
   }),
   z.strictObject({ kind: z.literal("compare") }),
   z.strictObject({ kind: z.literal("yardstick") }),
@@ -116,6 +144,8 @@ export const openedModelSchema = z.strictObject({
   outputs: z.array(tensorInfoSchema),
   cutPoints: z.array(cutPointSchema),
   environment: environmentSchema.omit({ emulatedSlowdown: true }),
+  /** Whether that is what `known` said. */
+  wasKnown: z.boolean(),
   /** What was assumed or left out, in plain words. */
   notes: z.array(z.string()),
 });
@@ -136,6 +166,8 @@ export const measuredSchema = z.strictObject({
   stable: z.boolean(),
   /** Something outside slowed the processor down all along: it takes less time than this says. */
   slowed: z.boolean(),
+  /** How long it took to open what was run. */
+  openMs: z.number().nonnegative(),
   outputs: z.array(tensorInfoSchema),
 });
 export type Measured = z.infer<typeof measuredSchema>;
@@ -144,9 +176,12 @@ const kernelBlocksSchema = z.union([
   z.strictObject({
     /** Of each block between the cuts, the sum of what its kernels take within the whole model. */
     blockMs: z.array(z.number().nonnegative()).min(1),
+    /** Absent for graphs with loops or branches. */
+    order: kernelOrderSchema.optional(),
   }),
   z.strictObject({ reason: z.string() }),
 ]);
+export type { KernelOrder } from "../protocol/index.js";
 /** Times of blocks from ONNX Runtime's profile, or why there are none. */
 export type KernelBlocks = z.infer<typeof kernelBlocksSchema>;
 

@@ -36,6 +36,23 @@ export function isStable(samplesMs: readonly number[], target: Stability): boole
   return halfWidthMs <= Math.max(target.relativeHalfWidth * middleMs, target.negligibleMs);
 }
 
+/** So many runs that agree with an earlier measurement confirm it. */
+export const AGREEING_RUNS = 2;
+
+/** True when there is an earlier measurement, and each of enough runs is within the target of it. */
+export function agreesWithEarlier(
+  samplesMs: readonly number[],
+  target: Stability | undefined,
+): boolean {
+  const expectedMs = target?.expectedMs;
+  if (target === undefined || expectedMs === undefined) return false;
+  const widthMs = target.relativeHalfWidth * expectedMs;
+  return (
+    samplesMs.length >= AGREEING_RUNS &&
+    samplesMs.every((sampleMs) => Math.abs(sampleMs - expectedMs) <= widthMs)
+  );
+}
+
 /** Largest k with P(binomial (n, ½) < k) ≤ `tail`; 0 where there is none. */
 function intervalRank(samples: number, tail: number): number {
   if (samples > EXACT_SAMPLES_MAX) {

@@ -3,6 +3,8 @@ import { modelRefSchema, sha256Schema, tierSchema } from "./names.js";
 
 const PROFILE_BLOCKS_MAX = 20_000;
 const PROFILE_INPUTS_MAX = 10_000;
+const KERNELS_MAX = 1_000_000;
+const SENTINEL_BLOCKS_MAX = 16;
 
 /** A tensor as data: its name is the model's own and may be any text. `shape` is what was bound and run. */
 export const tensorInfoSchema = z.strictObject({
@@ -67,6 +69,46 @@ export const wholeProfileSchema = z.strictObject({
   stable: z.boolean(),
 });
 export type WholeProfile = z.infer<typeof wholeProfileSchema>;
+
+/** By which a later benchmark knows what each kernel of the whole model belongs to. */
+export const kernelOrderSchema = z.strictObject({
+  /** Over the kernels' names in the order of execution. */
+  sha256: sha256Schema,
+  /** In that order: an index of a block, and how many kernels in a row belong to it. */
+  blocks: z
+    .array(z.tuple([z.number().int().nonnegative(), z.number().int().positive().max(KERNELS_MAX)]))
+    .min(1)
+    .max(PROFILE_BLOCKS_MAX),
+});
+export type KernelOrder = z.infer<typeof kernelOrderSchema>;
+
+/**
+ * When cuts and fusions were last looked for, and the chain of blocks was last compared with the whole.
+ * All of it depends on nothing but model, environment and `conditions`, and was done in the
+ * profile's own `environment`: where one of them differs it is done anew.
+ */
+export const verifiedSchema = z.strictObject({
+  /** Unix milliseconds. */
+  at: z.number().int().nonnegative(),
+  /** SHA-256 over the inputs and the options that cuts and equality depend on, `maxCutTensors` for one. */
+  conditions: sha256Schema,
+});
+export type Verified = z.infer<typeof verifiedSchema>;
+
+/** Blocks timed on their own on made-up inputs; a short look times them again. */
+export const sentinelProfileSchema = z.strictObject({
+  blocks: z
+    .array(
+      z.strictObject({
+        firstLayer: z.number().int().nonnegative(),
+        lastLayer: z.number().int().nonnegative(),
+        medianMs: z.number().positive(),
+      }),
+    )
+    .min(1)
+    .max(SENTINEL_BLOCKS_MAX),
+});
+export type SentinelProfile = z.infer<typeof sentinelProfileSchema>;
 
 const percentSchema = z.number().nonnegative().nullable();
 
@@ -133,7 +175,12 @@ export const profileSchema = z
     whole: wholeProfileSchema.optional(),
     calibration: calibrationSchema.optional(),
     noise: noiseSchema.optional(),
-    /** Present when a short look at the whole model replaced a benchmark. */
+    verified: verifiedSchema.optional(),
+    /** Absent where the method is not `kernels`, or the model has loops. */
+    kernelOrder: kernelOrderSchema.optional(),
+    /** Absent where the whole model is looked at. */
+    sentinel: sentinelProfileSchema.optional(),
+    /** Present when a short look replaced a benchmark. */
     refreshed: z
       .strictObject({
         /** When the blocks were measured last, in Unix milliseconds. */

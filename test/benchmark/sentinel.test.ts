@@ -5,12 +5,15 @@ import {
   judgeSentinel,
   readSentinel,
   refreshProfile,
+  renewProfile,
   type SentinelReading,
 } from "../../src/benchmark/index.js";
+import type { Block } from "../../src/benchmark/blocks.js";
+import { chooseSentinel } from "../../src/benchmark/sentinel-blocks.js";
 import { silentLogger, systemClock } from "../../src/core/index.js";
 import { profileSchema } from "../../src/protocol/index.js";
 import { aProfile } from "../support/profiles.js";
-import { loop, type ModelDirectory, modelDirectory } from "../support/small-models.js";
+import { heavyChain, loop, type ModelDirectory, modelDirectory } from "../support/small-models.js";
 
 const LIMITS = { okPercent: 5, fullPercent: 25 };
 const PROFILE = aProfile();
@@ -22,10 +25,15 @@ function reading(overrides: Partial<SentinelReading> = {}): SentinelReading {
     model,
     externalSha256: undefined,
     environment,
-    wholeMs,
+    times: [{ beforeMs: wholeMs, nowMs: wholeMs }],
     stable: true,
     ...overrides,
   };
+}
+
+/** A reading of so many milliseconds, in place of the profile's 12. */
+function whole(nowMs: number, overrides: Partial<SentinelReading> = {}): SentinelReading {
+  return reading({ times: [{ beforeMs: 12, nowMs }], ...overrides });
 }
 
 describe("judgeSentinel", () => {
@@ -39,7 +47,7 @@ describe("judgeSentinel", () => {
     [9, { kind: "full" }],
     [0, { kind: "full" }],
   ])("12 ms became %d ms: %j", (wholeMs, verdict) => {
-    const judged = judgeSentinel(PROFILE, reading({ wholeMs }), LIMITS);
+    const judged = judgeSentinel(PROFILE, whole(wholeMs), LIMITS);
     expect(judged).toMatchObject({
       ...verdict,
       ...("factor" in verdict ? { factor: expect.closeTo(verdict.factor, 9) as number } : {}),
@@ -47,7 +55,7 @@ describe("judgeSentinel", () => {
   });
 
   it("does not scale by what it is not sure of", () => {
-    const unsure = reading({ wholeMs: 13.2, stable: false });
+    const unsure = whole(13.2, { stable: false });
     expect(judgeSentinel(PROFILE, unsure, LIMITS).kind).toBe("full");
     expect(judgeSentinel(PROFILE, reading({ stable: false }), LIMITS).kind).toBe("ok");
   });
@@ -65,9 +73,26 @@ describe("judgeSentinel", () => {
   });
 
   it("bounds scalings together as it bounds one", () => {
-    const once = refreshProfile(PROFILE, reading({ wholeMs: 14 }), 14 / 12);
-    expect(judgeSentinel(once, reading({ wholeMs: 16 }), LIMITS).kind).toBe("full");
-    expect(judgeSentinel(once, reading({ wholeMs: 12 }), LIMITS).kind).toBe("scale");
+    const once = refreshProfile(PROFILE, whole(14), 14 / 12);
+    const again = (nowMs: number) => reading({ times: [{ beforeMs: 14, nowMs }] });
+    expect(judgeSentinel(once, again(16), LIMITS).kind).toBe("full");
+    expect(judgeSentinel(once, again(12), LIMITS).kind).toBe("scale");
+  });
+
+  const times = (...nowMs: number[]) =>
+    reading({ times: [1, 2, 3].map((beforeMs, index) => ({ beforeMs, nowMs: nowMs[index]! })) });
+
+  it("weighs a few blocks by their time", () => {
+    expect(judgeSentinel(PROFILE, times(1.02, 1.97, 3.1), LIMITS)).toEqual({ kind: "ok" });
+    expect(judgeSentinel(PROFILE, times(1.1, 2.2, 3.3), LIMITS)).toEqual({
+      kind: "scale",
+      factor: expect.closeTo(1.1, 9) as number,
+    });
+    expect(judgeSentinel(PROFILE, times(2, 4, 6), LIMITS).kind).toBe("full");
+  });
+
+  it("does not take for a change of the node what concerns some blocks only", () => {
+    expect(judgeSentinel(PROFILE, times(1.6, 2, 2.4), LIMITS).kind).toBe("full");
   });
 });
 
@@ -92,16 +117,89 @@ describe("readSentinel", () => {
   });
   afterAll(() => models.remove());
 
-  it("times the whole model, in the same words as the benchmark", async () => {
-    const deps = { log: silentLogger, clock: systemClock };
+  const deps = { log: silentLogger, clock: systemClock };
+  const node = { tier: "device", name: "camera", hardwareClass: "camera" } as const;
+
+  it("times the whole of a small model, in the same words as the benchmark", async () => {
     const options = benchmarkOptionsSchema.parse({ repeatsMax: 5 });
     const path = models.write("loop.onnx", loop(20_000));
-    const node = { tier: "device", name: "camera", hardwareClass: "camera" } as const;
-    const profile = await benchmarkModel({ path, node, inputs: [] }, options, deps);
-    const seen = await readSentinel({ path, inputs: [], emulatedSlowdown: 1_000 }, options, deps);
-    expect(seen.model).toEqual(profile.model);
-    expect(seen.environment).toEqual({ ...profile.environment, emulatedSlowdown: 1_000 });
+    const previous = await benchmarkModel({ path, node, inputs: [] }, options, deps);
+    expect(previous.sentinel).toBeUndefined();
+    const request = { path, inputs: [], previous, emulatedSlowdown: 1_000 };
+    const seen = await readSentinel(request, options, deps);
+    expect(seen.model).toEqual(previous.model);
+    expect(seen.environment).toEqual({ ...previous.environment, emulatedSlowdown: 1_000 });
+    expect(seen.times).toHaveLength(1);
     // Far beyond any noise between the two.
-    expect(seen.wholeMs).toBeGreaterThan(profile.wholeMs * 10);
+    expect(seen.times[0]!.nowMs).toBeGreaterThan(previous.wholeMs * 10);
+    expect(judgeSentinel(previous, seen, LIMITS).kind).toBe("full");
+  });
+
+  it("times a few blocks of a large model, and sees a slower node", async () => {
+    const options = benchmarkOptionsSchema.parse({ repeats: 2, repeatsMax: 2 });
+    const path = models.write("heavy.onnx", heavyChain());
+    const measured = await benchmarkModel({ path, node, inputs: [] }, options, deps);
+    const { firstLayer, lastLayer } = measured.blocks[2]!;
+    const measuredAlone = { firstLayer, lastLayer, medianMs: 0.000_001 };
+    const previous = { ...measured, sentinel: { blocks: [measuredAlone] } };
+    const seen = await readSentinel({ path, inputs: [], previous }, options, deps);
+    expect(seen.times).toEqual([{ beforeMs: 0.000_001, nowMs: expect.any(Number) as number }]);
+    expect(judgeSentinel(previous, seen, LIMITS).kind).toBe("full");
+    // As long as it takes now, nothing has changed; the factor is exact, whatever the noise.
+    const nowMs = seen.times[0]!.nowMs;
+    const same = { ...seen, times: [{ beforeMs: nowMs, nowMs }], stable: true };
+    expect(judgeSentinel(previous, same, LIMITS)).toEqual({ kind: "ok" });
+  });
+
+  it("times nothing of another file, and says so", async () => {
+    const options = benchmarkOptionsSchema.parse({ repeats: 1, repeatsMax: 1 });
+    const path = models.write("heavy.onnx", heavyChain());
+    const previous = aProfile();
+    const seen = await readSentinel({ path, inputs: [], previous }, options, deps);
+    expect(seen.times).toEqual([]);
+    expect(judgeSentinel(previous, seen, LIMITS).kind).toBe("full");
+  });
+
+  it("is not asked where other options would cut the model elsewhere", async () => {
+    const options = benchmarkOptionsSchema.parse({ repeats: 1, repeatsMax: 1 });
+    const path = models.write("heavy.onnx", heavyChain());
+    const previous = await benchmarkModel({ path, node, inputs: [] }, options, deps);
+    const request = { path, node, inputs: [], previous, sha256: previous.model.sha256 };
+    const others = { ...options, maxCutTensors: 2 };
+    const renewed = await renewProfile({ ...request, mayLook: true }, others, deps);
+    expect(renewed.outcome).toMatch(/measured anew: .*options of cutting/);
+    expect(renewed.profile.verified!.conditions).not.toBe(previous.verified!.conditions);
+    const same = await renewProfile({ ...request, mayLook: true }, options, deps);
+    expect(same.outcome).toMatch(/^looked/);
+  });
+});
+
+describe("chooseSentinel", () => {
+  const float = { name: "t", dtype: "float32", shape: [1], bytes: 4 };
+  const blocks = (dtypes: string[]): Block[] =>
+    dtypes.map((dtype, index) => ({
+      ...{ index, firstLayer: index, lastLayer: index },
+      cutTensors: [{ ...float, dtype }],
+    }));
+  const six = blocks(["float32", "float32", "float32", "float32", "float32", "float32"]);
+  const costs = (...timesMs: number[]) => timesMs.map((timeMs) => ({ timeMs, openMs: 1 }));
+
+  it("takes of each third the longest block that is cheap enough", () => {
+    const chosen = chooseSentinel(six, costs(4, 36, 40, 6, 5, 29));
+    expect(chosen!.map(({ firstLayer }) => firstLayer)).toEqual([0, 3]);
+  });
+
+  it("takes none that is dear to open, or is fed what cannot be made up", () => {
+    const dear = costs(4, 36, 40, 6, 5, 29);
+    dear[0]!.openMs = 500;
+    expect(chooseSentinel(six, dear)!.map(({ firstLayer }) => firstLayer)).toEqual([3]);
+    const integers = blocks(["float32", "float32", "int64", "float32", "float32", "float32"]);
+    const chosen = chooseSentinel(integers, costs(4, 36, 40, 6, 5, 29));
+    expect(chosen!.map(({ firstLayer }) => firstLayer)).toEqual([0, 4]);
+  });
+
+  it("leaves small models and those of large blocks only to be looked at as a whole", () => {
+    expect(chooseSentinel(six, costs(1, 1, 1, 1, 1, 1))).toBeUndefined();
+    expect(chooseSentinel(six, costs(50, 50, 50, 50, 50, 50))).toBeUndefined();
   });
 });

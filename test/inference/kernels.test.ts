@@ -1,6 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { mapKernels } from "../../src/inference/kernel-map.js";
-import { readKernelTimes } from "../../src/inference/kernel-times.js";
+import { blocksInOrder } from "../../src/inference/child-kernels.js";
+import {
+  digestOfKernels,
+  kernelTimesOf,
+  readProfiledRuns,
+} from "../../src/inference/kernel-times.js";
 import { type OnnxModel, parseModel } from "../../src/model/index.js";
 import { buildModel, node, value } from "../support/onnx-builder.js";
 
@@ -89,29 +94,82 @@ describe("mapKernels", () => {
   );
 });
 
-describe("readKernelTimes", () => {
-  const kernel = (name: string, dur: number) => ({ cat: "Node", name: `${name}_kernel_time`, dur });
+const kernel = (name: string, dur: number) => ({ cat: "Node", name: `${name}_kernel_time`, dur });
+const run = (dur: number) => ({ cat: "Session", name: "model_run", dur });
+const aProfile = (...events: object[]) => JSON.stringify(events);
+
+describe("kernelTimesOf", () => {
   const names = new Set(["a", "b"]);
 
-  it("takes the fastest run of each kernel but the cold one, without those of loop bodies", () => {
-    const run = (dur: number) => ({ cat: "Session", name: "model_run", dur });
-    const text = JSON.stringify([
-      ...[kernel("a", 100), kernel("b", 1), kernel("inner", 3), run(2_000)],
-      ...[kernel("a", 2_000), kernel("b", 50), run(4_100)],
-      ...[kernel("a", 1_500), kernel("b", 70), run(9_999)],
-    ]);
-    const { kernelMs, covered } = readKernelTimes(text, names)!;
+  it("takes the fastest run of each kernel, without those of loop bodies", () => {
+    const runs = readProfiledRuns(
+      aProfile(
+        ...[kernel("a", 1_700), kernel("b", 90), kernel("inner", 3), run(2_000)],
+        ...[kernel("a", 2_000), kernel("b", 50), run(4_100)],
+        ...[kernel("a", 1_500), kernel("b", 70), run(9_999)],
+      ),
+    )!;
+    const { kernelMs, covered } = kernelTimesOf(runs, names)!;
     expect([...kernelMs]).toEqual([
       ["a", 1.5],
       ["b", 0.05],
     ]);
-    expect(covered).toBeCloseTo(0.5, 9);
+    expect(covered).toBeCloseTo(0.895, 9);
   });
 
-  it.each([["no JSON"], ["{}"], ["[]"], [JSON.stringify([kernel("a", 1)])]])(
-    "has nothing to say of %s",
+  it("has nothing to say where a kernel is missing", () => {
+    const runs = readProfiledRuns(aProfile(kernel("a", 1), run(2)))!;
+    expect(kernelTimesOf(runs, names)).toBeUndefined();
+  });
+
+  it.each([["no JSON"], ["{}"], ["[]"], [aProfile(kernel("a", 1))]])(
+    "finds no run in %s",
     (text) => {
-      expect(readKernelTimes(text, names)).toBeUndefined();
+      expect(readProfiledRuns(text)).toBeUndefined();
     },
   );
+});
+
+describe("blocksInOrder", () => {
+  const text = aProfile(
+    ...[kernel("a", 1_000), kernel("b", 2_000), kernel("c", 4_000), run(8_000)],
+    ...[kernel("a", 3_000), kernel("b", 1_000), kernel("c", 4_000), run(8_000)],
+  );
+  const sha256 = digestOfKernels(readProfiledRuns(text)!)!;
+
+  it("shares the times out to the blocks as an earlier benchmark did", () => {
+    const order = { sha256, blocks: [[0, 1] as const, [1, 1] as const, [0, 1] as const] };
+    const blocks = order.blocks.map(([block, count]): [number, number] => [block, count]);
+    expect(blocksInOrder(text, { sha256, blocks }, 2)).toEqual({
+      blockMs: [5, 1],
+      order: { sha256, blocks },
+    });
+  });
+
+  it("gives up on other kernels, another order, too many, and blocks that are not there", () => {
+    const order = {
+      sha256,
+      blocks: [
+        [0, 2],
+        [1, 1],
+      ] as [number, number][],
+    };
+    const others = [
+      aProfile(kernel("a", 1_000), kernel("b", 2_000), run(3_000)),
+      aProfile(kernel("b", 1_000), kernel("a", 2_000), kernel("c", 4_000), run(8_000)),
+      aProfile(kernel("a", 1_000), kernel("b", 2_000), kernel("b", 4_000), run(8_000)),
+    ];
+    for (const other of others) expect(blocksInOrder(other, order, 2)).toBeUndefined();
+    expect(blocksInOrder(undefined, order, 2)).toBeUndefined();
+    expect(blocksInOrder(text, order, 1)).toBeUndefined();
+    expect(blocksInOrder(text, { sha256, blocks: [[0, 4]] }, 1)).toBeUndefined();
+  });
+
+  it("knows no order of kernels that differ from run to run, or run twice", () => {
+    const differ = aProfile(kernel("a", 1), run(1), kernel("b", 1), run(1));
+    const twice = aProfile(kernel("a", 1), kernel("a", 1), run(2));
+    for (const one of [differ, twice]) {
+      expect(digestOfKernels(readProfiledRuns(one)!)).toBeUndefined();
+    }
+  });
 });
