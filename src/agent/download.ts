@@ -1,13 +1,23 @@
 import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
+import { type IncomingMessage, request as requestPlain } from "node:http";
+import { request as requestSecure } from "node:https";
 import { AppError, errorMessage, type Logger } from "../core/index.js";
 
 export const PARTIAL_SUFFIX = ".part";
 
+/** PEM texts: of the authorities to trust instead of Node's, and of the client's own certificate. */
+export interface TlsOptions {
+  ca?: string;
+  cert?: string;
+  key?: string;
+}
+
 export interface Source {
   url: URL;
   token: string | undefined;
+  tls: TlsOptions;
   /** What the bytes must be. */
   sha256: string;
   bytesMax: number;
@@ -103,31 +113,45 @@ async function hashOf(path: string, signal: AbortSignal): Promise<{ hash: Hash; 
 
 /** Asks for what is missing behind `have` bytes; `from` tells where the answer begins. */
 async function request(
-  { url, token, sha256 }: Source,
+  source: Source,
   have: number,
   signal: AbortSignal,
 ): Promise<{ body: AsyncIterable<Uint8Array>; from: number }> {
-  const response = await fetch(url, {
-    signal,
-    redirect: "error",
-    headers: {
-      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-      ...(have === 0 ? {} : { range: `bytes=${have}-`, "if-range": `"${sha256}"` }),
-    },
-  });
-  if (response.ok && response.body !== null) {
-    return { body: response.body, from: startOf(response) };
+  const { sha256 } = source;
+  const range = have === 0 ? {} : { range: `bytes=${have}-`, "if-range": `"${sha256}"` };
+  const response = await send(source, range, signal);
+  const { statusCode } = response;
+  if (statusCode === 200 || statusCode === 206) {
+    return { body: response as AsyncIterable<Buffer>, from: startOf(response) };
   }
-  await response.body?.cancel();
+  response.destroy();
   // All of it is here already: the hash is to judge.
-  if (response.status === 416 && have > 0) return { body: nothing(), from: have };
-  const text = `the daemon answers ${response.status} for ${sha256}`;
+  if (statusCode === 416 && have > 0) return { body: nothing(), from: have };
+  const text = `the daemon answers ${statusCode ?? "nothing"} for ${sha256}`;
   throw new AppError("DAEMON_UNREACHABLE", text);
 }
 
-function startOf(response: Response): number {
-  if (response.status !== 206) return 0;
-  const match = /^bytes (\d{1,15})-/.exec(response.headers.get("content-range") ?? "");
+/** Unlike with `fetch`, certificates can be given. */
+function send(
+  { url, token, tls }: Source,
+  range: Record<string, string>,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
+  const get = url.protocol === "https:" ? requestSecure : requestPlain;
+  const headers = {
+    ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    ...range,
+  };
+  return new Promise((resolve, reject) => {
+    const asked = get(url, { headers, signal, agent: false, ...tls }, resolve);
+    asked.on("error", reject);
+    asked.end();
+  });
+}
+
+function startOf({ statusCode, headers }: IncomingMessage): number {
+  if (statusCode !== 206) return 0;
+  const match = /^bytes (\d{1,15})-/.exec(headers["content-range"] ?? "");
   return Number(match?.[1] ?? 0);
 }
 
@@ -141,8 +165,8 @@ function unwritable(path: string): (cause: unknown) => never {
   };
 }
 
-/** `fetch` hides the reason ("ECONNREFUSED") in its error's cause. */
+/** Of a name with several addresses each has its own error, and the whole has none. */
 function describe(error: unknown): string {
-  const cause = error instanceof Error ? error.cause : undefined;
-  return cause === undefined ? errorMessage(error) : errorMessage(cause);
+  const [first] = error instanceof AggregateError ? (error.errors as unknown[]) : [];
+  return errorMessage(first ?? error);
 }

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { AppError, type Clock, errorMessage, type Logger } from "../core/index.js";
 import { whatIsWrongWithLocation } from "../model/index.js";
 import { type ModelRef, type Sidecar, sha256Schema } from "../protocol/index.js";
-import { download, PARTIAL_SUFFIX } from "./download.js";
+import { download, PARTIAL_SUFFIX, type TlsOptions } from "./download.js";
 
 const MODEL_SUFFIX = ".onnx";
 /** Enough of a SHA-256 to tell models apart where the name is not known. */
@@ -16,6 +16,7 @@ export interface ModelCacheOptions {
   /** The daemon's HTTP server. */
   daemonUrl: string;
   daemonToken?: string;
+  daemonTls: TlsOptions;
   limits: { modelBytesMax: number; cacheBytesMax: number; downloadTimeoutMs: number };
 }
 
@@ -110,6 +111,7 @@ async function provide(
     {
       url: new URL(urlPath, options.daemonUrl),
       token: options.daemonToken,
+      tls: options.daemonTls,
       sha256,
       bytesMax: options.limits.modelBytesMax,
       timeoutMs: options.limits.downloadTimeoutMs,

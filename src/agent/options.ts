@@ -1,5 +1,6 @@
 import type { BenchmarkOptions } from "../benchmark/index.js";
 import type { Tier } from "../protocol/index.js";
+import type { TlsOptions } from "./download.js";
 import type { MqttOptions, Peer, ProbeOptions, ProbeServerOptions } from "../telemetry/index.js";
 
 /** What an agent needs of its configuration. */
@@ -18,6 +19,8 @@ export interface AgentOptions {
   daemonUrl: string;
   /** Bearer token for it, where it asks for one. */
   daemonToken?: string;
+  /** PEM texts for it, where its URL is https:. */
+  daemonTls: TlsOptions;
   limits: {
     modelBytesMax: number;
     /** Bytes of all cached models together; the longest unused go first. */

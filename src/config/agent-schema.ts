@@ -4,6 +4,7 @@ import { tierSchema } from "../protocol/index.js";
 import { peerSchema, probeOptionsSchema, probeServerOptionsSchema } from "../telemetry/options.js";
 import {
   brokerUrlSchema,
+  clientTlsSchema,
   emulateSchema,
   hardwareClassSchema,
   logSchema,
@@ -35,6 +36,9 @@ export const agentFileSchema = z.strictObject({
   daemonTokenFile: pathSchema
     .optional()
     .describe("File that holds the bearer token for daemonUrl, of a client with the role runtime."),
+  daemonTls: clientTlsSchema
+    .prefault({})
+    .describe("Certificates for daemonUrl, if it is https://."),
   mqtt: mqttClientSchema
     .extend({ url: brokerUrlSchema.describe('The broker\'s address: "mqtt://edge-1:1883".') })
     .describe("MQTT, by which this node reports."),

@@ -1,7 +1,8 @@
 import type { MqttOptions } from "../telemetry/options.js";
 import type { DaemonFile } from "./daemon-schema.js";
 import type { Finding } from "./problem.js";
-import { type FileContents, readNamedFile } from "./secrets.js";
+import { resolveClientTls } from "./client-tls.js";
+import { readNamedFile } from "./secrets.js";
 
 /** The `mqtt` section of either file, without what only the daemon's has. */
 export type MqttSection = Omit<DaemonFile["mqtt"], "broker" | "url">;
@@ -15,30 +16,24 @@ export interface ResolvedMqtt {
 /** Reads the files which the section names, and checks what belongs together. */
 export async function resolveMqtt(section: MqttSection, directory: string): Promise<ResolvedMqtt> {
   const { passwordFile, tls, password, ...plain } = section;
-  const read = (name: string | undefined, keys: string[], secret: boolean): Promise<FileContents> =>
-    readNamedFile(directory, name, { path: ["mqtt", ...keys], secret });
-  const secretFile = await read(passwordFile, ["passwordFile"], true);
-  const ca = await read(tls.caFile, ["tls", "caFile"], false);
-  const cert = await read(tls.certFile, ["tls", "certFile"], false);
-  const key = await read(tls.keyFile, ["tls", "keyFile"], true);
-  const files = [secretFile, ca, cert, key];
+  const secretFile = await readNamedFile(directory, passwordFile, {
+    path: ["mqtt", "passwordFile"],
+    secret: true,
+  });
+  const certificates = await resolveClientTls(tls, { directory, path: ["mqtt", "tls"] });
   const secret = password ?? secretFile.text;
   return {
     client: {
       ...plain,
       ...(secret === undefined ? {} : { password: secret }),
-      tls: {
-        ...(ca.text === undefined ? {} : { ca: ca.text }),
-        ...(cert.text === undefined ? {} : { cert: cert.text }),
-        ...(key.text === undefined ? {} : { key: key.text }),
-      },
+      tls: certificates.tls,
     },
-    errors: [...combinationErrors(section), ...files.flatMap(({ errors }) => errors)],
-    warnings: files.flatMap(({ warnings }) => warnings),
+    errors: [...combinationErrors(section), ...secretFile.errors, ...certificates.errors],
+    warnings: [...secretFile.warnings, ...certificates.warnings],
   };
 }
 
-function combinationErrors({ username, password, passwordFile, tls }: MqttSection): Finding[] {
+function combinationErrors({ username, password, passwordFile }: MqttSection): Finding[] {
   const wrong = (key: string[], message: string): Finding => ({
     path: ["mqtt", ...key],
     at: "key",
@@ -50,9 +45,6 @@ function combinationErrors({ username, password, passwordFile, tls }: MqttSectio
       : []),
     ...((password !== undefined || passwordFile !== undefined) && username === undefined
       ? [wrong([password === undefined ? "passwordFile" : "password"], "give username as well")]
-      : []),
-    ...((tls.certFile === undefined) !== (tls.keyFile === undefined)
-      ? [wrong(["tls"], "certFile and keyFile belong together")]
       : []),
   ];
 }

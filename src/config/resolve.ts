@@ -2,6 +2,7 @@ import { access } from "node:fs/promises";
 import { hostname } from "node:os";
 import { resolve } from "node:path";
 import type { AgentFile } from "./agent-schema.js";
+import { resolveClientTls } from "./client-tls.js";
 import type { DaemonFile } from "./daemon-schema.js";
 import { exposureErrors, exposureWarnings } from "./exposure.js";
 import { resolveListen } from "./listen.js";
@@ -67,23 +68,25 @@ export async function resolveAgent(
   file: AgentFile,
   directory: string,
 ): Promise<Resolved<AgentConfig>> {
-  const { stateDirectory, daemonTokenFile, ...rest } = file;
+  const { stateDirectory, daemonTokenFile, daemonTls, ...rest } = file;
   const { url, ...section } = file.mqtt;
   const mqtt = await resolveMqtt(section, directory);
   const token = await readNamedFile(directory, daemonTokenFile, {
     path: ["daemonTokenFile"],
     secret: true,
   });
+  const certificates = await resolveClientTls(daemonTls, { directory, path: ["daemonTls"] });
   return {
     config: {
       ...rest,
+      daemonTls: certificates.tls,
       ...(token.text === undefined ? {} : { daemonToken: token.text }),
       node: named(file.node),
       mqtt: { ...mqtt.client, url },
       stateDirectory: resolve(directory, stateDirectory),
     },
-    errors: [...mqtt.errors, ...token.errors],
-    warnings: [...mqtt.warnings, ...token.warnings],
+    errors: [...mqtt.errors, ...token.errors, ...certificates.errors],
+    warnings: [...mqtt.warnings, ...token.warnings, ...certificates.warnings],
   };
 }
 

@@ -1,6 +1,7 @@
 import type { DriftOptions } from "../drift/options.js";
 import type { BrokerOptions, MqttOptions } from "../telemetry/options.js";
 import type { AgentFile } from "./agent-schema.js";
+import type { ResolvedClientTls } from "./client-tls.js";
 import type { DaemonFile } from "./daemon-schema.js";
 import type { PipelineSection } from "./pipelines.js";
 
@@ -22,8 +23,10 @@ export interface DaemonConfig extends Omit<DaemonFile, "node" | "mqtt" | "pipeli
 }
 
 /** An agent's configuration with absolute paths and secrets filled in. Never log it whole. */
-export interface AgentConfig extends Omit<AgentFile, "node" | "mqtt" | "daemonTokenFile"> {
+export interface AgentConfig
+  extends Omit<AgentFile, "node" | "mqtt" | "daemonTokenFile" | "daemonTls"> {
   daemonToken?: string;
+  daemonTls: ResolvedClientTls["tls"];
   node: AgentFile["node"] & { name: string; hardwareClass: string };
   mqtt: MqttOptions;
 }

@@ -41,18 +41,18 @@ export const emulateSchema = z.strictObject({
 });
 
 /** Settings of the MQTT client, with secrets and certificates in files. */
+/** Files with the certificates of a client. */
+export const clientTlsSchema = z.strictObject({
+  caFile: pathSchema.optional().describe("PEM of the authorities to trust."),
+  certFile: pathSchema.optional().describe("PEM of the client's own certificate."),
+  keyFile: pathSchema.optional().describe("PEM of that certificate's key."),
+});
+
 export const mqttClientSchema = mqttOptionsSchema.omit({ url: true, tls: true }).extend({
   passwordFile: pathSchema
     .optional()
     .describe("File that holds the password; better than password, which anybody may read here."),
-  tls: z
-    .strictObject({
-      caFile: pathSchema.optional().describe("PEM of the authorities to trust."),
-      certFile: pathSchema.optional().describe("PEM of the client's own certificate."),
-      keyFile: pathSchema.optional().describe("PEM of that certificate's key."),
-    })
-    .prefault({})
-    .describe("Certificates for mqtts:// and wss://."),
+  tls: clientTlsSchema.prefault({}).describe("Certificates for mqtts:// and wss://."),
 });
 
 export const brokerUrlSchema = mqttOptionsSchema.shape.url.unwrap();

@@ -76,6 +76,7 @@ function agentOptions(brokerUrl: string, daemonUrl: string): AgentOptions {
     links: [],
     stateDirectory: directory,
     daemonUrl,
+    daemonTls: {},
     limits: { modelBytesMax: 1_000_000, cacheBytesMax: 1_000_000, downloadTimeoutMs: 5_000 },
     emulate: { slowdown: 3 },
     benchmark: benchmarkOptionsSchema.parse({

@@ -2,13 +2,15 @@ import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { download } from "../../src/agent/download.js";
+import { download, type TlsOptions } from "../../src/agent/download.js";
 import { openModelCache } from "../../src/agent/model-cache.js";
 import { silentLogger, systemClock } from "../../src/core/index.js";
+import { type Certificates, makeCertificates } from "../support/certificates.js";
 
 const body = Buffer.from(Array.from({ length: 300_000 }, (_, i) => (i * 31) % 251));
 const sha256Of = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
@@ -62,8 +64,8 @@ function breaking(request: IncomingMessage, response: ServerResponse, count: num
   response.end(body.subarray(from));
 }
 
-function fetchTo(path: string, url: URL): Promise<void> {
-  const source = { url, token: undefined, sha256, bytesMax: 1_000_000, timeoutMs: 20_000 };
+function fetchTo(path: string, url: URL, tls: TlsOptions = {}): Promise<void> {
+  const source = { url, token: undefined, tls, sha256, bytesMax: 1_000_000, timeoutMs: 20_000 };
   return download(source, path, { log: silentLogger, signal: new AbortController().signal });
 }
 
@@ -109,6 +111,42 @@ describe("a download", () => {
     expect(await readFile(path)).toEqual(body);
   });
 
+  it("trusts a daemon of its own authority and shows its certificate", async () => {
+    const [ours, foreign] = [
+      makeCertificates({ daemon: "localhost", agent: "cam-1" }),
+      makeCertificates({ agent: "cam-1" }),
+    ];
+    closers.push(
+      () => ours.remove(),
+      () => foreign.remove(),
+    );
+    const server = createSecureServer(
+      {
+        cert: ours.text("daemon.pem"),
+        key: ours.text("daemon.key"),
+        ca: ours.text("ca.pem"),
+        requestCert: true,
+        rejectUnauthorized: true,
+      },
+      (_, response) => response.end(body),
+    );
+    closers.push(() => server.close());
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as { port: number };
+    const url = new URL(`https://localhost:${port}/file`);
+    const path = join(directory, "model.onnx");
+    const certificateOf = (from: Certificates): TlsOptions => ({
+      cert: from.text("agent.pem"),
+      key: from.text("agent.key"),
+    });
+    const ca = ours.text("ca.pem");
+    for (const tls of [{}, certificateOf(ours), { ca, ...certificateOf(foreign) }]) {
+      await expect(fetchTo(path, url, tls)).rejects.toMatchObject({ code: "DAEMON_UNREACHABLE" });
+    }
+    await fetchTo(path, url, { ca, ...certificateOf(ours) });
+    expect(await readFile(path)).toEqual(body);
+  });
+
   it("names a disk that is full, leaves what was there, and keeps no half file", async () => {
     const { url } = await serve((_, response) => response.end(body));
     await writeFile(join(directory, "good.onnx"), "good");
@@ -139,7 +177,7 @@ describe("a model with files beside it", () => {
 
   async function cacheOn(url: URL) {
     const limits = { modelBytesMax: 1_000, cacheBytesMax: 10_000, downloadTimeoutMs: 5_000 };
-    const options = { directory, daemonUrl: url.origin, limits };
+    const options = { directory, daemonUrl: url.origin, daemonTls: {}, limits };
     return openModelCache(options, { log: silentLogger, clock: systemClock });
   }
   const serveBoth = (): Promise<Server> =>
@@ -188,7 +226,7 @@ describe("the cache of models", () => {
     const limits = { modelBytesMax: 1_000, cacheBytesMax: 1_000, downloadTimeoutMs: 5_000 };
     let nowMs = 1_000_000_000_000;
     const clock = { ...systemClock, nowMs: () => (nowMs += 60_000) };
-    const options = { directory, daemonUrl: url.origin, limits };
+    const options = { directory, daemonUrl: url.origin, daemonTls: {}, limits };
     const cache = await openModelCache(options, { log: silentLogger, clock });
     const { signal } = new AbortController();
     const [first = "", second = "", third = ""] = bodies.keys();
