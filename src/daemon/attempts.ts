@@ -34,16 +34,16 @@ interface Attempt extends Failure {
   measuredIn: string | undefined;
 }
 
-/** What is in the file is wrong, or what the options say of it: another machine finds the same. */
+/**
+ * What is in the file is wrong, or what the options say of it: another machine finds the same. Not where
+ * the node may be to blame: its own limit on sizes, a damaged download, too little memory to compute.
+ */
 const MODEL_FAULTS: ReadonlySet<ErrorCode | undefined> = new Set([
-  "MODEL_UNREADABLE",
   "MODEL_UNSUPPORTED",
-  "MODEL_TOO_LARGE",
   "MODEL_INPUT_UNBOUND",
   "MODEL_INPUT_INVALID",
   "MODEL_UNSTABLE",
   "MODEL_NOT_A_NUMBER",
-  "INFERENCE_FAILED",
 ]);
 
 /** A profile that was just measured may still be on its way here. */

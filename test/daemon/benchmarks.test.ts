@@ -216,6 +216,35 @@ describe("benchmarks of a daemon", () => {
     expect([...under.running.keys()]).toEqual(["b"]);
   });
 
+  it.each(["MODEL_TOO_LARGE", "MODEL_UNREADABLE", "INFERENCE_FAILED"] as const)(
+    "lets no node wait for what may be another's own fault (%s), and forgives it nothing",
+    async (code) => {
+      const under = await start([job("a", "h"), job("b", "h")]);
+      const fail = async (): Promise<void> => {
+        const cause = new AppError(code, "no");
+        under.running.get("a")?.end(new AppError("COMMAND_FAILED", "a failed", { cause }));
+        await settle();
+      };
+      await fail();
+      expect([...under.running.keys()]).toEqual(["b"]);
+      await under.pass(10_000);
+      under.running.get("b")?.end(new Error("not yet"));
+      await settle();
+      expect([...under.running.keys()]).toEqual(["a"]);
+      await fail();
+      await under.pass(10_000);
+      expect([...under.running.keys()]).toEqual(["b"]);
+      under.running.get("b")?.end();
+      await settle();
+      // Half of the second pause of "a" is left.
+      expect(under.benchmarks.problems()).toEqual(["benchmark of net on a: a failed"]);
+      await under.pass(9_000);
+      expect(under.running.size).toBe(0);
+      await under.pass(1_000);
+      expect([...under.running.keys()]).toEqual(["a"]);
+    },
+  );
+
   it("believes its own clock where that of a node is wrong by years", async () => {
     const under = await start([job("a")], { measuredAgoMs: 49 * HOUR_MS });
     under.running.get("a")?.end();
