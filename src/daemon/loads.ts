@@ -153,8 +153,8 @@ function slower(node: PlanningProblem["nodes"][number], factor: number): typeof 
 }
 
 /**
- * What the layers take on the idle node: as they were measured together, else the blocks that end
- * within them; 0 where it is not known.
+ * What the layers take on the idle node, as the planner prices them: as they were measured together,
+ * else the blocks that end within them by the node's factor; 0 where it is not known.
  */
 export function idleMsOf(
   { blocks, nodes }: PlanningProblem,
@@ -165,8 +165,9 @@ export function idleMsOf(
     (range) => range.firstLayer === firstLayer && range.lastLayer === lastLayer,
   );
   if (whole !== undefined) return whole.ms;
-  return blocks.reduce((sum, block, index) => {
+  const blocksMs = blocks.reduce((sum, block, index) => {
     const isWithin = block.lastLayer >= firstLayer && block.lastLayer <= lastLayer;
     return isWithin ? sum + (node?.blockMs[index] ?? 0) : sum;
   }, 0);
+  return blocksMs * (node?.estimateFactor ?? 1);
 }

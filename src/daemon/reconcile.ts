@@ -1,5 +1,6 @@
 import { errorMessage } from "../core/index.js";
 import { withPipeline } from "../store/index.js";
+import { confirmedSituation } from "./confirmed-situation.js";
 import { judge } from "./judge.js";
 import type { JudgeDeps } from "./judge-deps.js";
 import { Pace } from "./pace.js";
@@ -129,7 +130,8 @@ function assignPlansInForce(pipelines: readonly Pipeline[], deps: ReconcileDeps)
     }
     if (loads.revisionOf(pipeline.name) === plan.revision) continue;
     const situation = situationOf(pipeline, context);
-    if (!("missing" in situation)) loads.assign(pipeline, plan, situation.idle);
+    if ("missing" in situation) continue;
+    loads.assign(pipeline, plan, confirmedSituation(situation, pipeline, deps).idle);
   }
 }
 

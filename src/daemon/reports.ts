@@ -1,5 +1,7 @@
 import { PASSIVE_SOURCE, passiveMbps } from "../drift/index.js";
 import type { ReportMessage } from "../protocol/index.js";
+import { confirmingOf } from "./confirm-work.js";
+import { confirmedSituation } from "./confirmed-situation.js";
 import { idleMsOf, type MeasuredStage } from "./loads.js";
 import { situationOf } from "./problem.js";
 import { takeLink } from "./take-link.js";
@@ -29,10 +31,13 @@ function measuredStages(running: Running, node: string, report: ReportMessage): 
   if (plan.model.sha256 !== pipeline.model.sha256) return [];
   const situation = situationOf(pipeline, running.context);
   if ("missing" in situation) return [];
+  // As the plan was priced: what partitions are known to take beyond their blocks is no load.
+  const terms = { confirm: confirmingOf(running), clock: running.clock };
+  const { idle } = confirmedSituation(situation, pipeline, terms);
   return report.stages.flatMap((stage) => {
     const partition = plan.partitions.find((each) => each.node === stage.node);
     if (partition === undefined || stage.node !== node) return [];
-    const predictedMs = idleMsOf(situation.idle, partition);
+    const predictedMs = idleMsOf(idle, partition);
     return [{ pipeline: pipeline.name, node, computeMs: stage.computeMs, predictedMs }];
   });
 }
