@@ -61,6 +61,7 @@ export async function startDaemon(config: DaemonConfig, deps: DaemonDeps): Promi
       sidecars: new Sidecars((model, signal) =>
         listSidecars(model.path, running.desired.config.benchmark, { ...deps, signal }),
       ),
+      probing: { latest: new AbortController(), ended: new AbortController() },
       confirmed: [],
       parts: {},
       startedMs: deps.clock.monotonicMs(),
@@ -75,9 +76,8 @@ export async function startDaemon(config: DaemonConfig, deps: DaemonDeps): Promi
     const telemetry = await startHearing(running);
     await startMeasuring(running, telemetry);
     startConfirming(running);
-    const probing = new AbortController();
-    teardown.defer("execution providers", () => probing.abort());
-    void tellProviders(running, probing.signal);
+    teardown.defer("execution providers", () => running.probing.ended.abort());
+    void tellProviders(running);
     return {
       port: publisher.port,
       broker: telemetry.broker,

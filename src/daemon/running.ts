@@ -52,6 +52,8 @@ export interface Running extends Foundation, DaemonDeps {
   turns: HostTurns;
   progress: ProgressBoard;
   sidecars: Sidecars;
+  /** The try of the execution providers that is under way, and the end of them all. */
+  probing: { latest: AbortController; readonly ended: AbortController };
   /** What partitions took that were measured on their nodes, in order of arrival. */
   confirmed: readonly ConfirmedRange[];
   parts: Parts;
