@@ -19,7 +19,7 @@ import type { Pipeline } from "./problem.js";
 import type { ProgressBoard } from "./progress-board.js";
 import type { Confirmations } from "./confirmations.js";
 import type { Reconciler } from "./reconcile.js";
-import { providerProblems } from "./missing-providers.js";
+import { providerProblems } from "./provider-problems.js";
 import type { PlanRollouts } from "./rollout.js";
 import type { Schedule } from "./schedule.js";
 import type { Sidecars } from "./sidecars.js";
