@@ -12,8 +12,11 @@ const FRESH_MS = 20_000;
 const SOURCES_MAX = 8;
 /** From so many on, one source alone never decides. */
 const QUORUM = 3;
-/** Who has missed a report by half of its usual pause says nothing about whether the link is down. */
-const PAUSES_MAX = 1.5;
+/**
+ * Who has missed two reports, with half of its usual pause to spare, says nothing about whether the link
+ * is down. One that was lost is no silence: reports may go with QoS 0.
+ */
+const PAUSES_MAX = 2.5;
 /** Nobody falls silent sooner, however quickly he reported before. */
 const SILENT_MS_MIN = 1_000;
 /** How much of its longest pause a source is still granted after each shorter one. */
@@ -97,18 +100,21 @@ function combinedReport(readings: readonly SourceReading[], report: LinkReport):
 /**
  * Whether those that still report take the link to be down: by a strict majority of their weight, and
  * from `QUORUM` on never one alone, nor against one alone. In a true outage the source beyond it falls
- * silent and has no vote soon after, so a tie does not last.
+ * silent and has no vote soon after, so a tie does not last. Who is silent still counts for the quorum as
+ * long as its value is fresh: after a stall of the broker everybody was silent, and whoever is heard first
+ * would decide alone. So an outage that one of three sees is told when the others are not fresh any more.
  */
 function saysDown(readings: readonly SourceReading[], nowMs: number): boolean {
-  const voters = readings.filter(
-    (reading) => nowMs - newestMs(reading) <= Math.min(FRESH_MS, silentMs(reading)),
-  );
-  const down = voters.filter(tellsOutage);
-  if (voters.length >= QUORUM && down.length <= 1) return false;
-  if (voters.length >= QUORUM && down.length >= voters.length - 1) return true;
+  const fresh = readings.filter((reading) => nowMs - newestMs(reading) <= FRESH_MS);
+  const voters = fresh.filter((reading) => nowMs - newestMs(reading) <= silentMs(reading));
+  if (fresh.length >= QUORUM) {
+    const count = fresh.filter(tellsOutage).length;
+    if (count <= 1) return false;
+    if (count >= fresh.length - 1) return true;
+  }
   const weigh = (of: readonly SourceReading[]): number =>
     of.reduce((sum, { weight }) => sum + weight, 0);
-  return weigh(down) > weigh(voters) / 2;
+  return weigh(voters.filter(tellsOutage)) > weigh(voters) / 2;
 }
 
 function tellsOutage({ secondsPerMegabit }: SourceReading): boolean {

@@ -136,7 +136,7 @@ describe("link sources", () => {
     expect(both(40, 0)).toBeCloseTo(40);
   });
 
-  it("a true outage is one as soon as the source beyond it has missed a report", () => {
+  it("a true outage is one as soon as the source beyond it has missed two reports", () => {
     // Both report every two seconds; after second 10 the far one is not heard any more.
     const near = Array.from({ length: 12 }, (_, index) => ({
       source: "near",
@@ -146,8 +146,85 @@ describe("link sources", () => {
     const far = near.slice(0, 6).map((report) => ({ ...report, source: "far", mbps: 40 }));
     const reports = [...far, ...near].sort((one, other) => one.second - other.second);
     const down = reports.filter((_, index) => said(reports.slice(0, index + 1)).at(-1) === 0);
-    expect(down[0]?.second).toBe(14);
-    expect(down).toHaveLength(5);
+    expect(down[0]?.second).toBe(16);
+    expect(down).toHaveLength(4);
+  });
+
+  it("a true outage that one of three sees is one when what the others said is not fresh any more", () => {
+    const near = Array.from({ length: 60 }, (_, second) => ({
+      source: "near",
+      second,
+      mbps: second > 10 ? 0 : 40,
+    }));
+    const far = ["b", "c"].flatMap((source) =>
+      near.slice(0, 11).map((report) => ({ ...report, source })),
+    );
+    const reports = [...far, ...near].sort((one, other) => one.second - other.second);
+    const mbps = said(reports);
+    const first = reports.findIndex((_, index) => mbps[index] === 0);
+    expect(reports[first]?.second).toBe(31);
+    expect(mbps.slice(first).every((rate) => rate === 0)).toBe(true);
+  });
+
+  it("of two, the lighter that says down does not win when the other loses one report", () => {
+    const jitter = fc.array(fc.double({ min: -0.2, max: 0.2, noNaN: true }), {
+      minLength: 40,
+      maxLength: 40,
+    });
+    fc.assert(
+      fc.property(jitter, fc.integer({ min: 2, max: 19 }), (jitters, lost) => {
+        const reports = jitters.map((late, index) => {
+          const second = 1 + Math.floor(index / 2);
+          return index % 2 === 0
+            ? {
+                source: "honest",
+                second: second + late,
+                mbps: 40,
+                weight: 2,
+                isLost: second === lost,
+              }
+            : { source: "liar", second: second + late, mbps: 0, weight: 1, isLost: false };
+        });
+        const arrived = reports
+          .filter(({ isLost }) => !isLost)
+          .sort((one, other) => one.second - other.second);
+        // Before the honest one is heard, the liar is the only source.
+        const first = arrived.findIndex(({ source }) => source === "honest");
+        for (const mbps of said(arrived).slice(first)) expect(mbps).toBeCloseTo(40);
+      }),
+    );
+  });
+
+  it("whoever is heard first after a stall: one of three never takes the link down, two do", () => {
+    const seconds = fc.record({
+      stall: fc.double({ min: 0, max: 15, noNaN: true }),
+      // When each of its reports arrives within the second.
+      places: fc.array(fc.double({ min: 0, max: 0.9, noNaN: true }), {
+        minLength: 90,
+        maxLength: 90,
+      }),
+      weights: fc.array(weight, { minLength: 3, maxLength: 3 }),
+    });
+    fc.assert(
+      fc.property(seconds, fc.constantFrom(1, 2), ({ stall, places, weights }, liars) => {
+        const reports = places.map((place, index) => {
+          const round = Math.floor(index / 3);
+          return {
+            source: `s${index % 3}`,
+            second: round + place + (round < 15 ? 0 : stall),
+            mbps: index % 3 < liars && round > 0 ? 0 : 40,
+            weight: weights[index % 3] ?? 1,
+            round,
+          };
+        });
+        const arrived = reports.sort((one, other) => one.second - other.second);
+        for (const [index, mbps] of said(arrived).entries()) {
+          const { round } = arrived[index]!;
+          // By then everyone has said what it says from then on.
+          if (round > 1) expect(mbps === 0, `round ${round}`).toBe(liars === 2);
+        }
+      }),
+    );
   });
 
   it("down needs a strict majority of the weight, and of three or more never one alone", () => {
