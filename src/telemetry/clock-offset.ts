@@ -1,3 +1,5 @@
+import { isOwnSource, makeRoom } from "./known-reports.js";
+
 /** Reports off by the same are the same clock if they differ by no more than this. */
 const SPREAD_MS = 2_000;
 /** So many of them in a row, over so long: what waited for a broker arrives at once, and proves nothing. */
@@ -6,6 +8,7 @@ const SPAN_MS_MIN = 10_000;
 /** After so long the reports in a row are counted anew, so that a clock that drifts is followed. */
 const SPAN_MS_MAX = 600_000;
 
+/** How far `at` may lie from the arrival, and how far a clock may be off and still be learnt. */
 export interface AgeLimits {
   maxAgeSeconds: number;
   futureToleranceSeconds: number;
@@ -20,6 +23,7 @@ export interface ClockOffset {
   readonly run: { leastMs: number; mostMs: number; count: number; sinceMs: number };
 }
 
+/** Whether a report is recent enough to be taken, and its age if it is. */
 export type AgeVerdict = { kind: "taken"; ageMs: number } | { kind: "too-old" | "future" };
 
 /**
@@ -67,23 +71,52 @@ function isInTime(ageMs: number, limits: AgeLimits): boolean {
   return ageMs <= limits.maxAgeSeconds * 1_000 && -ageMs <= limits.futureToleranceSeconds * 1_000;
 }
 
-/** The clocks of all sources; of too many the one that was heard longest ago is forgotten. */
+type Clock = ClockOffset & { readonly heardMs: number };
+
+interface LinkClocks {
+  readonly own: Map<string, Clock>;
+  readonly foreign: Map<string, Clock>;
+}
+
+/**
+ * The clocks of the sources of each link, as few as `KnownReports` admits: one that finds no room is
+ * judged by its clock as it is. So made-up sources cost no other its clock. Of too many links the one
+ * that was heard longest ago is forgotten.
+ */
 export class ClockOffsets {
   readonly #limits: AgeLimits;
-  readonly #sourcesMax: number;
-  readonly #known = new Map<string, ClockOffset>();
+  readonly #linksMax: number;
+  readonly #links = new Map<string, LinkClocks>();
 
-  constructor(limits: AgeLimits, sourcesMax: number) {
+  constructor(limits: AgeLimits, linksMax: number) {
     this.#limits = limits;
-    this.#sourcesMax = sourcesMax;
+    this.#linksMax = linksMax;
   }
 
-  observe(source: string, report: { offsetMs: number; nowMs: number }): AgeVerdict {
-    const { offset, verdict } = observeOffset(this.#known.get(source), report, this.#limits);
-    this.#known.delete(source);
-    this.#known.set(source, offset);
-    const [oldest] = this.#known.keys();
-    if (this.#known.size > this.#sourcesMax && oldest !== undefined) this.#known.delete(oldest);
+  observe(
+    { from, to, source = "" }: { from: string; to: string; source?: string | undefined },
+    report: { offsetMs: number; nowMs: number },
+  ): AgeVerdict {
+    const { own, foreign } = this.#clocksOf(`${from}/${to}`);
+    const isOwn = isOwnSource({ from, to }, source);
+    const clocks = isOwn ? own : foreign;
+    const { offset, verdict } = observeOffset(clocks.get(source), report, this.#limits);
+    if (isOwn || makeRoom(foreign, source, report.nowMs)) {
+      clocks.set(source, { ...offset, heardMs: report.nowMs });
+    }
     return verdict;
+  }
+
+  /** The last one in is the one that was heard last. */
+  #clocksOf(link: string): LinkClocks {
+    const clocks = this.#links.get(link) ?? {
+      own: new Map<string, Clock>(),
+      foreign: new Map<string, Clock>(),
+    };
+    this.#links.delete(link);
+    this.#links.set(link, clocks);
+    const [oldest] = this.#links.keys();
+    if (this.#links.size > this.#linksMax && oldest !== undefined) this.#links.delete(oldest);
+    return clocks;
   }
 }

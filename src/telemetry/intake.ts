@@ -140,24 +140,18 @@ export class Intake {
     const receivedAtMs = clock.nowMs();
     const offsetMs = receivedAtMs - (report.at ?? receivedAtMs);
     const nowMs = clock.monotonicMs();
-    const source = `${topic.from}/${topic.to}/${report.source ?? ""}`;
+    const { from, to } = topic;
     const age =
       report.at === undefined
         ? { kind: "taken" as const, ageMs: 0 }
-        : this.#clocks.observe(source, { offsetMs, nowMs });
+        : this.#clocks.observe({ from, to, source: report.source }, { offsetMs, nowMs });
     if (age.kind !== "taken") {
       const when = offsetMs > 0 ? `${offsetMs} ms ago` : `${-offsetMs} ms from now`;
       this.#reject(age.kind, message, `measured ${when}, or by a clock that is off`);
       return;
     }
     const measuredMonotonicMs = nowMs - age.ageMs;
-    this.#offer(message, {
-      from: topic.from,
-      to: topic.to,
-      report,
-      receivedAtMs,
-      measuredMonotonicMs,
-    });
+    this.#offer(message, { from, to, report, receivedAtMs, measuredMonotonicMs });
   }
 
   /** At a bounded rate for each source of each link, so that a flood of one does not drown another. */

@@ -10,8 +10,12 @@ const REMEMBERED_MAX = 64;
 const FOREIGN_MAX = 3;
 const SILENT_MS = 60_000;
 
+interface Heard {
+  heardMs: number;
+}
+
 interface Known {
-  sources: Map<string, number>;
+  sources: Map<string, Heard>;
   recent: string[];
 }
 
@@ -34,9 +38,8 @@ export class KnownReports {
     nowMs: number,
   ): "new" | "duplicate" | "too-many" {
     const link = `${path.from}/${path.to}`;
-    const known = this.#links.get(link) ?? { sources: new Map<string, number>(), recent: [] };
-    const own = [PASSIVE_SOURCE, `probe-${path.from}`, `probe-${path.to}`];
-    const isOwn = own.includes(report.source ?? "");
+    const known = this.#links.get(link) ?? { sources: new Map<string, Heard>(), recent: [] };
+    const isOwn = isOwnSource(path, report.source);
     const verdict = isDuplicate(known, report)
       ? "duplicate"
       : isOwn || admit(known, report.source ?? "", nowMs)
@@ -63,12 +66,21 @@ function isDuplicate({ recent }: Known, report: LinkReport): boolean {
 }
 
 function admit({ sources }: Known, source: string, nowMs: number): boolean {
-  if (!sources.has(source) && sources.size >= FOREIGN_MAX) {
-    for (const [name, heardMs] of sources) {
-      if (nowMs - heardMs > SILENT_MS) sources.delete(name);
-    }
-    if (sources.size >= FOREIGN_MAX) return false;
-  }
-  sources.set(source, nowMs);
+  if (!makeRoom(sources, source, nowMs)) return false;
+  sources.set(source, { heardMs: nowMs });
   return true;
+}
+
+/** Whether a source belongs to the link itself: its runtime, or the probes of its two ends. */
+export function isOwnSource(path: { from: string; to: string }, source = ""): boolean {
+  return [PASSIVE_SOURCE, `probe-${path.from}`, `probe-${path.to}`].includes(source);
+}
+
+/** Whether there is room for this one among the foreign sources of a link; forgets silent ones for it. */
+export function makeRoom(sources: Map<string, Heard>, source: string, nowMs: number): boolean {
+  if (sources.has(source) || sources.size < FOREIGN_MAX) return true;
+  for (const [name, { heardMs }] of sources) {
+    if (nowMs - heardMs > SILENT_MS) sources.delete(name);
+  }
+  return sources.size < FOREIGN_MAX;
 }

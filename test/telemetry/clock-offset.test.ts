@@ -4,6 +4,8 @@ import { type AgeVerdict, ClockOffsets } from "../../src/telemetry/clock-offset.
 
 const LIMITS = { maxAgeSeconds: 60, futureToleranceSeconds: 10, clockSkewSecondsMax: 600 };
 
+const ROUTER = { from: "cam-1", to: "edge-1", source: "router" };
+
 interface Sent {
   /** When it was measured and when it arrived, by the daemon's clock. */
   measuredMs: number;
@@ -15,7 +17,7 @@ interface Sent {
 function heard(reports: readonly Sent[], limits = LIMITS): AgeVerdict[] {
   const offsets = new ClockOffsets(limits, 10);
   return reports.map(({ measuredMs, arrivesMs, aheadMs }) =>
-    offsets.observe("a", { offsetMs: arrivesMs - (measuredMs + aheadMs), nowMs: arrivesMs }),
+    offsets.observe(ROUTER, { offsetMs: arrivesMs - (measuredMs + aheadMs), nowMs: arrivesMs }),
   );
 }
 
@@ -101,15 +103,47 @@ describe("clocks of publishers", () => {
     expect(verdicts.every(({ kind }) => kind === "future")).toBe(true);
   });
 
-  it("a flood of names costs no more than its room", () => {
+  const FLOODS = [
+    { title: "another link", link: { from: "cam-2", to: "edge-1" } },
+    { title: "the same link", link: { from: "cam-1", to: "edge-1" } },
+  ];
+  it.each(FLOODS)(
+    "a flood of made-up sources of $title leaves a learnt clock in use",
+    ({ link }) => {
+      const offsets = new ClockOffsets(LIMITS, 10);
+      const probe = { from: "cam-1", to: "edge-1", source: "probe-cam-1" };
+      const hear = (source: typeof ROUTER, second: number): string =>
+        offsets.observe(source, { offsetMs: 300_000, nowMs: second * 1_000 }).kind;
+      for (let second = 0; second < 20; second += 1) hear(ROUTER, second);
+      expect(hear(ROUTER, 20)).toBe("taken");
+      for (let index = 0; index < 10_000; index += 1) {
+        expect(hear({ ...link, source: `made-up-${index}` }, 20)).toBe("too-old");
+      }
+      expect(hear(ROUTER, 21)).toBe("taken");
+      // What belongs to the link is learnt beside them.
+      for (let second = 21; second < 40; second += 1) hear(probe, second);
+      expect(hear(probe, 40)).toBe("taken");
+    },
+  );
+
+  it("a foreign source that was silent for long makes room for another", () => {
     const offsets = new ClockOffsets(LIMITS, 10);
-    for (let index = 0; index < 20; index += 1) {
-      offsets.observe("a", { offsetMs: 300_000, nowMs: index * 1_000 });
-    }
-    expect(offsets.observe("a", { offsetMs: 300_000, nowMs: 20_000 }).kind).toBe("taken");
-    for (let index = 0; index < 10_000; index += 1) {
-      offsets.observe(`b${index}`, { offsetMs: 300_000, nowMs: 20_000 });
-    }
-    expect(offsets.observe("a", { offsetMs: 300_000, nowMs: 21_000 }).kind).toBe("too-old");
+    const hear = (source: string, second: number): string =>
+      offsets.observe({ ...ROUTER, source }, { offsetMs: 300_000, nowMs: second * 1_000 }).kind;
+    for (const source of ["a", "b", "c"]) hear(source, 0);
+    for (let second = 1; second < 60; second += 1) expect(hear("d", second)).toBe("too-old");
+    const later = Array.from({ length: 20 }, (_, second) => hear("d", 61 + second));
+    expect(later.indexOf("taken")).toBe(10);
+  });
+
+  it("of too many links the one that was heard longest ago is forgotten", () => {
+    const offsets = new ClockOffsets(LIMITS, 10);
+    const hear = (from: string, second: number): string =>
+      offsets.observe({ ...ROUTER, from }, { offsetMs: 300_000, nowMs: second * 1_000 }).kind;
+    for (let second = 0; second <= 20; second += 1) hear("cam-1", second);
+    for (let index = 0; index < 9; index += 1) hear(`node-${index}`, 20);
+    expect(hear("cam-1", 21)).toBe("taken");
+    for (let index = 0; index < 10; index += 1) hear(`node-${index}`, 21);
+    expect(hear("cam-1", 22)).toBe("too-old");
   });
 });
