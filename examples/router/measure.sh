@@ -42,12 +42,18 @@ measure() {
     }'
 }
 
-# Seconds since the machine started, which nobody sets; then the bytes sent and received.
+# Seconds since the machine started, which nobody sets; then the bytes sent and received. Nothing while the
+# interface is gone.
+counted=/sys/class/net/$interface/statistics
 counters() {
   [ -n "$interface" ] || return 0
-  counted=/sys/class/net/$interface/statistics
-  echo "$(cut -d ' ' -f 1 /proc/uptime) $(cat "$counted/tx_bytes") $(cat "$counted/rx_bytes")"
+  sent=$(cat "$counted/tx_bytes") && received=$(cat "$counted/rx_bytes") || return 0
+  echo "$(cut -d ' ' -f 1 /proc/uptime) $sent $received"
 }
+if [ -n "$interface" ] && ! { [ -r "$counted/tx_bytes" ] && [ -r "$counted/rx_bytes" ]; }; then
+  echo "measure.sh: -i $interface: no byte counters can be read in $counted" >&2
+  exit 2
+fi
 
 # free LINE_MBPS FIELD: what the counters $before and $now leave of the line, as a member of the report. Streams
 # share a full line, so a tenth can always be had.

@@ -132,6 +132,28 @@ round-trip min/avg/max = 0.064/37.250/90.076 ms
       },
     );
 
+    it("refuses an interface whose counters it cannot read", () => {
+      const words = [
+        "-i",
+        "no-such0",
+        "-u",
+        "40",
+        "-d",
+        "40",
+        SITE,
+        "edge-1",
+        "gpu-1",
+        "127.0.0.1",
+      ];
+      const { status, stdout, stderr } = spawnSync(join(EXAMPLES, "router/measure.sh"), words, {
+        encoding: "utf8",
+        timeout: 10_000,
+      });
+      expect(status).toBe(2);
+      expect(stdout).toBe("");
+      expect(stderr).toMatch(/^measure\.sh: -i no-such0: .*counters/);
+    });
+
     it("says how it is used", () => {
       const { status, stderr } = spawnSync(join(EXAMPLES, "router/measure.sh"), ["default"], {
         encoding: "utf8",
