@@ -5,6 +5,7 @@ import { type DaemonLogin, unreachable } from "./daemon-login.js";
 
 const BODY_BYTES_MAX = 67_108_864;
 
+/** One request to the daemon. */
 export interface Question {
   path: string;
   /** Sent as JSON with POST; without one it is a GET. */
@@ -13,6 +14,7 @@ export interface Question {
   signal: AbortSignal;
 }
 
+/** What the daemon answered, whatever the status. */
 export interface Reply {
   status: number;
   text: string;

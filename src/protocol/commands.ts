@@ -12,4 +12,5 @@ export const NODE_COMMANDS = {
   yield: { command: yieldCommandSchema, answer: null },
 } as const satisfies Record<string, { command: z.ZodType; answer: z.ZodType | null }>;
 
+/** A command that nodes take. */
 export type NodeCommandName = keyof typeof NODE_COMMANDS;

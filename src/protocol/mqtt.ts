@@ -6,6 +6,7 @@ const missingProviderSchema = z.strictObject({
   name: z.string().min(1).max(64),
   reason: z.string().max(2_000),
 });
+/** An execution provider that a node was to have and cannot use, and why. */
 export type MissingProvider = z.infer<typeof missingProviderSchema>;
 
 /** Retained state of a node, and its last will. `bootId` keeps an old will from killing a new session. */
