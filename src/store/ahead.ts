@@ -17,10 +17,12 @@ const END = "\n";
 export class AheadFile {
   readonly #path: string;
   readonly #directory: string;
+  readonly #onLost: (error: unknown) => void;
   /** Undefined where it could not be had, or failed: what an fsync that failed left is not known. */
   #file: FileHandle | undefined;
 
-  constructor(directory: string, name: string) {
+  constructor(directory: string, name: string, onLost: (error: unknown) => void) {
+    this.#onLost = onLost;
     this.#directory = directory;
     this.#path = join(directory, name);
   }
@@ -39,23 +41,30 @@ export class AheadFile {
     return written.startsWith("\0") || written === "" ? undefined : written;
   }
 
-  /** Makes room, without touching what was written. Rejects, and leaves no file, where there is none. */
+  /**
+   * Makes room, without touching what was written. Rejects where there is none, and leaves no file unless
+   * one was there.
+   */
   async allocate(): Promise<void> {
     const file = await open(this.#path, constants.O_RDWR | constants.O_CREAT, OWNER_ONLY);
+    let size = 0;
     try {
-      const { size } = await file.stat();
+      ({ size } = await file.stat());
       await writeAt(file, size, Buffer.alloc(Math.max(0, ALLOCATED_BYTES - size)));
       await file.sync();
       await syncDirectory(this.#directory);
     } catch (error) {
       await file.close();
-      await rm(this.#path, { force: true }).catch(() => undefined);
+      if (size === 0) await rm(this.#path, { force: true }).catch(() => undefined);
       throw error;
     }
     this.#file = file;
   }
 
-  /** True when the line is safe on disk. After false it never will be: this file is used no more. */
+  /**
+   * True when the line is safe on disk. After false it never will be: this file is used no more, and
+   * `onLost` was called once with the reason.
+   */
   async write(line: string): Promise<boolean> {
     const file = this.#file;
     if (file === undefined) return false;
@@ -63,7 +72,8 @@ export class AheadFile {
       await writeAt(file, 0, Buffer.from(line));
       await file.datasync();
       return true;
-    } catch {
+    } catch (error) {
+      this.#onLost(error);
       await this.close();
       return false;
     }

@@ -21,6 +21,11 @@ type Copy =
   | { kind: "good"; value: Numbered }
   | { kind: "bad"; message: string };
 
+export interface StateFilesOptions extends PartFilesOptions {
+  /** The file ahead failed: writes take longer from now on, and nothing is lost. */
+  onAheadLost: (error: unknown) => void;
+}
+
 /** A state as it goes to disk. */
 interface Written {
   text: string;
@@ -49,10 +54,10 @@ export class StateFiles implements Adapter<StoreState> {
   /** The copies are being brought to what the file ahead holds. Never rejects. */
   #following = Promise.resolve();
 
-  constructor(options: PartFilesOptions) {
+  constructor(options: StateFilesOptions) {
     this.#options = options;
     this.#parts = new PartFiles(options);
-    this.#ahead = new AheadFile(options.directory, AHEAD_FILE);
+    this.#ahead = new AheadFile(options.directory, AHEAD_FILE, options.onAheadLost);
   }
 
   /** What was found broken and what was done about it, for people; undefined when all was well. */
@@ -90,6 +95,7 @@ export class StateFiles implements Adapter<StoreState> {
     // What only the file ahead holds must not be written over.
     if (this.#isAhead || !(await this.#ahead.write(written.text))) {
       await this.#writeCopies(written);
+      this.#following = this.#writeDueParts().catch(() => undefined);
       return;
     }
     this.#isAhead = true;

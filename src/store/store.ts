@@ -52,6 +52,9 @@ export async function openStore(
       fileBytesMax: options.fileBytesMax,
       nowMs: () => deps.clock.nowMs(),
       newId: deps.newId,
+      onAheadLost: (error) => {
+        deps.log.warn({ err: error }, "writes of the state take longer from now on");
+      },
     });
     const database = new Low<StoreState>(files, emptyState(deps.newId()));
     await database.read();

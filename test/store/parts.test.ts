@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { silentLogger } from "../../src/core/index.js";
@@ -51,6 +51,18 @@ const partFiles = async (): Promise<string[]> =>
   (await readdir(join(directory, "parts")).catch(() => [])).sort();
 
 describe("records that never change", () => {
+  it("leave the state's file also where no file ahead of it can be had", async () => {
+    await symlink(join(directory, "missing", "file"), join(directory, "state.json.ahead"));
+    const store = await open();
+    expect(store.notice).toContain("state.json.ahead");
+    for (let at = 1; at <= 100; at += 1) {
+      await store.update((state) => withDecision(state, aDecision({ at })));
+    }
+    await until(async () => (await partFiles()).length >= 4);
+    const again = await reopen(store);
+    expect(again.state.decisions).toHaveLength(100);
+  });
+
   it("are written once: a new plan leaves their files and the state's size alone", async () => {
     const store = await open();
     const blocks = Array.from({ length: 500 }, (_, index) => ({
