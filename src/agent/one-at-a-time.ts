@@ -30,9 +30,10 @@ export class OneAtATime {
     { key, signal }: { key: string; signal: AbortSignal },
     work: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    if (this.#current?.gone.signal.aborted === true) {
+    while (this.#current?.gone.signal.aborted === true) {
       await this.#current.result.catch(() => undefined);
     }
+    if (signal.aborted) throw new AppError("ABORTED", "nobody waits for it any more");
     if (this.isBusyWithout(key)) {
       throw new AppError("COMMAND_FAILED", "busy with another benchmark; ask again later");
     }
