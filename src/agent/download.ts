@@ -55,7 +55,7 @@ export async function download(
     if (isWrong || (await bytesOf(partial)) === 0) await rm(partial, { force: true });
     if (cause instanceof AppError) throw cause;
     if (signal.aborted) throw new AppError("ABORTED", "the download was given up", { cause });
-    const why = timeout.aborted ? `not done within ${timeoutMs} ms` : describe(cause);
+    const why = timeout.aborted ? `not done within ${timeoutMs} ms` : errorMessage(cause);
     const text = `cannot download ${sha256} from ${url.origin}: ${why}; the next attempt goes on from here`;
     throw new AppError("DAEMON_UNREACHABLE", text, { cause });
   }
@@ -163,10 +163,4 @@ function unwritable(path: string): (cause: unknown) => never {
       cause,
     });
   };
-}
-
-/** Of a name with several addresses each has its own error, and the whole has none. */
-function describe(error: unknown): string {
-  const [first] = error instanceof AggregateError ? (error.errors as unknown[]) : [];
-  return errorMessage(first ?? error);
 }

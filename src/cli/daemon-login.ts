@@ -72,9 +72,6 @@ async function contentOf(flag: string, path: string): Promise<string> {
 
 /** The error of a command that finds no daemon; says what to look at next. */
 export function unreachable(url: string, cause: unknown): AppError {
-  // Of a name with several addresses each has its own error, and the whole has none.
-  const [first] = cause instanceof AggregateError ? (cause.errors as unknown[]) : [];
-  const reason = errorMessage(first ?? cause);
-  const message = `no daemon answers at ${url} (${reason}); is it running, and is --url right?`;
+  const message = `no daemon answers at ${url} (${errorMessage(cause)}); is it running, and is --url right?`;
   return new AppError("DAEMON_UNREACHABLE", message, { cause });
 }

@@ -60,7 +60,11 @@ export function isAppError(error: unknown, code?: ErrorCode): error is AppError 
   return error instanceof AppError && (code === undefined || error.code === code);
 }
 
-/** One line that says what went wrong, whatever was thrown. */
+/** One line that says what went wrong, whatever was thrown; of several errors in one the first. */
 export function errorMessage(error: unknown): string {
+  // A host with several addresses fails at each, and the whole says nothing.
+  if (error instanceof AggregateError && error.message === "" && error.errors.length > 0) {
+    return errorMessage(error.errors[0]);
+  }
   return error instanceof Error ? error.message : String(error);
 }
