@@ -12,9 +12,13 @@ export interface ConfirmRequest extends ModelRequest {
   emulatedSlowdown?: number | undefined;
 }
 
+/** Looking for cut points and fusions takes longer than timing a partition. */
+const NO_CUTS = 0;
+
 /**
  * What ranges of layers take as partitions: each is run as the one model that a runtime would run, the
- * cost of the call included, in one opening of the whole model. Nothing is calibrated.
+ * cost of the call included, in one opening of the whole model. Nothing is calibrated, and no cut
+ * points are looked for: the plan was made of those that the profile tells.
  * @throws AppError MODEL_* | INFERENCE_* | ABORTED
  */
 export function measureRanges(
@@ -23,7 +27,8 @@ export function measureRanges(
   deps: BenchmarkDeps,
 ): Promise<RangeMeasurement> {
   const slowdown = request.emulatedSlowdown ?? 1;
-  return withModel(request, { options, deps }, async (worker, opened) => {
+  const withoutCuts = { ...options, maxCutTensors: NO_CUTS };
+  return withModel(request, { options: withoutCuts, deps }, async (worker, opened) => {
     const ranges: MeasuredLayers[] = [];
     for (const { firstLayer, lastLayer } of request.ranges) {
       const target = { kind: "range", firstLayer, lastLayer } as const;

@@ -4,6 +4,7 @@ import {
   extractSubModel,
   type OnnxModel,
   type SubModel,
+  tensorsAcross,
   withExtraOutputs,
 } from "../model/index.js";
 import type { CutPointInfo, TensorInfo } from "../protocol/index.js";
@@ -35,7 +36,7 @@ interface Context {
   optimised: Optimised;
   processor: Processor;
   feeds: Tensors;
-  types: ReadonlyMap<string, TensorInfo>;
+  types: Map<string, TensorInfo>;
   cutPoints: readonly CutPointInfo[];
   outputs: readonly TensorInfo[];
 }
@@ -76,17 +77,9 @@ export function createMeasurer(context: Context): Measurer {
     return describeRuns(timed);
   };
 
-  const partOf = async (range: LayerRange): Promise<SubModel> => {
-    const model = await context.bound();
-    // A model without layers passes inputs or constants on; its one block is the model itself.
-    return model.layers.length === 0
-      ? { bytes: context.bytes, inputs: [...feeds.keys()], outputs: outputNames }
-      : extractSubModel(model, range, types);
-  };
-
   const measureRange = async (range: LayerRange, repeat: Repeat): Promise<Measured> => {
-    const part = await partOf(range);
-    await fetchMissing(context, table, part.inputs);
+    await fetchMissing(context, table, await neededFor(range, context));
+    const part = await partOf(range, context);
     const fed = { feeds: table, outputs: part.outputs };
     const timed = await timeSession(part.bytes, context, { repeat, ...fed });
     const crossing = context.cutPoints.find((cut) => cut.afterLayer === range.lastLayer);
@@ -99,14 +92,14 @@ export function createMeasurer(context: Context): Measurer {
   };
 
   const measureAlone = async (range: LayerRange, repeat: Repeat): Promise<Measured> => {
-    const part = await partOf(range);
+    const part = await partOf(range, context);
     const madeUp = madeUpInputs(part.inputs, { feeds, types, seed: config.inputSeed });
     const fed = { feeds: madeUp, outputs: part.outputs };
     return describeRuns(await timeSession(part.bytes, context, { repeat, ...fed }));
   };
 
   return {
-    part: partOf,
+    part: (range) => partOf(range, context),
     measure(target, repeat) {
       switch (target.kind) {
         case "whole":
@@ -146,6 +139,23 @@ export function compareOutputs(
     return compareTensors(comparable(tensor), comparable(chained), relativeTolerance);
   });
   return worstOf(comparisons);
+}
+
+/** A model without layers passes inputs or constants on; its one block is the model itself. */
+async function partOf(range: LayerRange, context: Context): Promise<SubModel> {
+  const { bytes, feeds, types, outputs } = context;
+  const model = await context.bound();
+  return model.layers.length === 0
+    ? { bytes, inputs: [...feeds.keys()], outputs: outputs.map(({ name }) => name) }
+    : extractSubModel(model, range, types);
+}
+
+/** Its inputs, and outputs of a type not known yet, as where no cut points were looked for. */
+async function neededFor(range: LayerRange, { bound, feeds, types }: Context): Promise<string[]> {
+  const model = await bound();
+  if (model.layers.length === 0) return [...feeds.keys()];
+  const { inputs, outputs } = tensorsAcross(model, range);
+  return [...inputs, ...outputs.filter((name) => !types.has(name))];
 }
 
 interface TimedSession extends TimedRuns {
@@ -238,7 +248,10 @@ async function fetchMissing(
   const fetched = await withSession(bytes, context.config, (session) =>
     session.run(context.feeds, missing),
   );
-  for (const [name, tensor] of fetched) table.set(name, tensor);
+  for (const [name, tensor] of fetched) {
+    table.set(name, tensor);
+    if (!context.types.has(name)) context.types.set(name, infoOf(name, tensor));
+  }
 }
 
 async function withSession<T>(

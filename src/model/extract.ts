@@ -75,6 +75,15 @@ export function extractSubModel(
   return { bytes, inputs: borders.inputs, outputs: borders.outputs };
 }
 
+/** Names of the tensors that `range` as a model of its own takes from before it, and hands on. */
+export function tensorsAcross(
+  model: OnnxModel,
+  range: LayerRange,
+): { inputs: string[]; outputs: string[] } {
+  const { inputs, outputs } = bordersOf(model, range);
+  return { inputs, outputs };
+}
+
 interface Borders {
   inputs: string[];
   outputs: string[];

@@ -1,0 +1,69 @@
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import {
+  answerMeasure,
+  benchmarkOptionsSchema,
+  inspectModel,
+  measureRanges,
+} from "../../src/benchmark/index.js";
+import { silentLogger, systemClock } from "../../src/core/index.js";
+import { describeWithData } from "../support/data.js";
+import { realModels } from "../support/manifest.js";
+import { chain, type ModelDirectory, modelDirectory } from "../support/small-models.js";
+
+const OPTIONS = benchmarkOptionsSchema.parse({ repeats: 1, repeatsMax: 1 });
+const DEPS = { log: silentLogger, clock: systemClock };
+
+describe("measureRanges", () => {
+  let models: ModelDirectory;
+  beforeAll(() => {
+    models = modelDirectory();
+  });
+  afterAll(() => models.remove());
+
+  it("measures ranges in any order, slowed down as the node is", async () => {
+    const path = models.write("chain.onnx", chain());
+    const { layers } = await inspectModel({ path, inputs: [] }, OPTIONS, DEPS);
+    const last = layers - 1;
+    const ranges = [
+      { firstLayer: last, lastLayer: last },
+      { firstLayer: 0, lastLayer: 0 },
+      { firstLayer: 0, lastLayer: last },
+    ];
+    const request = { path, inputs: [], ranges, emulatedSlowdown: 3 };
+    const measured = await measureRanges(request, OPTIONS, DEPS);
+    expect(measured.ranges).toMatchObject(ranges);
+    expect(measured.environment.emulatedSlowdown).toBe(3);
+    for (const { medianMs } of measured.ranges) expect(medianMs).toBeGreaterThan(0);
+  });
+
+  it("answers why layers cannot be measured", async () => {
+    const path = models.write("other.onnx", chain());
+    const ranges = [{ firstLayer: 700, lastLayer: 701 }];
+    const answer = await answerMeasure({ path, inputs: [], ranges }, OPTIONS, DEPS);
+    expect(answer).toMatchObject({
+      kind: "failed",
+      reason: expect.stringContaining("700") as string,
+    });
+  });
+});
+
+describeWithData("measureRanges of real models", (directory) => {
+  it.each(["light_squeezenet", "bert_mrpc_tf", "byte_bidi_lstm", "conv_qdq_external"])(
+    "%s: the part behind its middle cut runs, though no cuts were looked for",
+    async (name) => {
+      const model = realModels(directory).find((one) => one.name === name)!;
+      const path = join(directory, "models", model.file);
+      const inputs = Object.entries(model.usedShapes ?? {}).map(([input, shape]) => {
+        const value = model.fill?.[input];
+        return value === undefined ? { name: input, shape } : { name: input, shape, value };
+      });
+      const { cutPoints, layers } = await inspectModel({ path, inputs }, OPTIONS, DEPS);
+      const middle = cutPoints[cutPoints.length >> 1]!.afterLayer;
+      const ranges = [{ firstLayer: middle + 1, lastLayer: layers - 1 }];
+      const measured = await measureRanges({ path, inputs, ranges }, OPTIONS, DEPS);
+      expect(measured.ranges[0]?.medianMs).toBeGreaterThan(0);
+    },
+    60_000,
+  );
+});
