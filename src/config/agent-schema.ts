@@ -57,9 +57,9 @@ export const agentFileSchema = z.strictObject({
         .number()
         .int()
         .min(1)
-        .max(2_147_483_647)
+        .max(1_099_511_627_776)
         .default(2_147_483_647)
-        .describe("Largest model that is downloaded."),
+        .describe("Largest file of a model that is downloaded."),
       cacheBytesMax: z
         .number()
         .int()

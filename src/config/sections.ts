@@ -40,7 +40,6 @@ export const emulateSchema = z.strictObject({
     ),
 });
 
-/** Settings of the MQTT client, with secrets and certificates in files. */
 /** Files with the certificates of a client. */
 export const clientTlsSchema = z.strictObject({
   caFile: pathSchema.optional().describe("PEM of the authorities to trust."),
@@ -48,6 +47,7 @@ export const clientTlsSchema = z.strictObject({
   keyFile: pathSchema.optional().describe("PEM of that certificate's key."),
 });
 
+/** Settings of the MQTT client, with secrets and certificates in files. */
 export const mqttClientSchema = mqttOptionsSchema.omit({ url: true, tls: true }).extend({
   passwordFile: pathSchema
     .optional()

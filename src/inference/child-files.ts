@@ -15,6 +15,9 @@ import { dirname, resolve, sep } from "node:path";
 import { AppError, errorMessage, printable } from "../core/index.js";
 import type { ReadExternal } from "../model/index.js";
 
+/** What Protocol Buffers can hold in one message. */
+export const MESSAGE_BYTES_MAX = 2_147_483_647;
+
 export function sha256Of(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
@@ -23,12 +26,13 @@ export function sha256Of(bytes: Uint8Array): string {
  * The bytes of a model file.
  * @throws AppError MODEL_UNREADABLE | MODEL_TOO_LARGE
  */
-export function readModelFile(path: string, bytesMax: number): Uint8Array {
+export function readModelFile(path: string, modelBytesMax: number): Uint8Array {
+  const bytesMax = Math.min(modelBytesMax, MESSAGE_BYTES_MAX);
   return withRegularFile(path, (file, size) => {
     if (size > bytesMax) {
       throw new AppError(
         "MODEL_TOO_LARGE",
-        `${printable(path)} has ${size} bytes; models of more than ${bytesMax} are not read (Protocol Buffers end at 2 GiB)`,
+        `${printable(path)} has ${size} bytes; files of more than ${bytesMax} are not read (Protocol Buffers end at 2 GiB)`,
       );
     }
     if (size === 0) throw new AppError("MODEL_UNREADABLE", `${printable(path)} is empty`);

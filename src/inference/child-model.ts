@@ -6,14 +6,13 @@ import { AppError, errorMessage, printable } from "../core/index.js";
 import {
   type CutPoint,
   findCutPoints,
-  inlineExternalData,
   type OnnxModel,
   parseModel,
   type SubModel,
-  withExtraOutputs,
 } from "../model/index.js";
 import type { CutPointInfo, TensorInfo } from "../protocol/index.js";
-import { externalReader, hashed, readModelFile, sha256Of, writeAtomically } from "./child-files.js";
+import { completeModel } from "./child-external.js";
+import { readModelFile, sha256Of, writeAtomically } from "./child-files.js";
 import { findFusedCuts } from "./child-fusion.js";
 import { bindInputs } from "./child-inputs.js";
 import { createMeasurer } from "./child-measure.js";
@@ -55,18 +54,15 @@ const MODEL_NAME_CHARACTERS_MAX = 200;
  */
 export async function openModel(
   request: OpenRequest,
-  config: ChildConfig,
+  childConfig: ChildConfig,
   yardstick: Yardstick,
 ): Promise<{ loaded: LoadedModel; description: OpenedModel }> {
-  await requireProviders(config);
-  const file = readModelFile(request.path, config.modelBytesMax);
+  await requireProviders(childConfig);
+  const file = readModelFile(request.path, childConfig.modelBytesMax);
   const parsed = parseModel(file);
-  const hasExternalData = parsed.externalFiles.length > 0;
-  const external = hasExternalData
-    ? hashed(externalReader(request.path, config.modelBytesMax - file.byteLength))
-    : undefined;
-  const complete = external === undefined ? parsed : inlineExternalData(parsed, external.read);
-  const bytes = hasExternalData ? withExtraOutputs(complete, []) : file;
+  const source = { path: request.path, bytesMax: childConfig.modelBytesMax };
+  const { model: complete, bytes, ...external } = completeModel(parsed, file, source);
+  const config = { ...childConfig, externalDirectory: external.externalDirectory };
 
   const feeds = bindInputs(complete.inputs, {
     bindings: request.inputs,
@@ -81,7 +77,7 @@ export async function openModel(
   };
   const identity = {
     model: { name: request.modelName ?? nameOfFile(request.path), sha256: sha256Of(file) },
-    ...(external === undefined ? {} : { externalSha256: external.sha256() }),
+    ...(external.sha256 === undefined ? {} : { externalSha256: external.sha256 }),
     environment: describeEnvironment(config),
   };
   const { known } = request;
@@ -95,7 +91,8 @@ export async function openModel(
       measure: (target, repeat) => measurer.measure(target, repeat),
       profile: (wanted) => measurer.profile(wanted),
       compare: () => measurer.compare(),
-      extract: async (range, path) => extractTo(path, await measurer.part(range), types),
+      extract: async (range, path) =>
+        extractTo(path, selfContained(await measurer.part(range), source), types),
     },
     description: {
       ...identity,
@@ -228,6 +225,18 @@ async function fusedCuts(
     context.notes.push(`no evidence of what ONNX Runtime fuses, so no cut is marked: ${reason}`);
     return new Set();
   }
+}
+
+/** A part whose weights are in files beside the model, with those inside. @throws AppError MODEL_TOO_LARGE */
+function selfContained(part: SubModel, source: { path: string; bytesMax: number }): SubModel {
+  const { model, bytes, externalDirectory } = completeModel(
+    parseModel(part.bytes),
+    part.bytes,
+    source,
+  );
+  if (externalDirectory === undefined) return { ...part, bytes };
+  const text = `a part of the model uses external files of more than 2 GiB, and cannot be one file (${model.externalFiles.length} files)`;
+  throw new AppError("MODEL_TOO_LARGE", text);
 }
 
 function extractTo(

@@ -3,6 +3,11 @@ import { AppError, errorMessage } from "../core/index.js";
 import type { Tensors } from "./child-tensors.js";
 import type { ChildConfig } from "./messages.js";
 
+export interface SessionConfig extends ChildConfig {
+  /** Where the external data of a model lies that is too large to be held with it. */
+  externalDirectory?: string | undefined;
+}
+
 /** The JavaScript binding keeps outputs in plain objects, in which this name cannot be a key. */
 const UNFETCHABLE_NAME = "__proto__";
 
@@ -34,7 +39,7 @@ export interface Session {
 /** @throws AppError INFERENCE_FAILED */
 export async function openSession(
   model: Uint8Array,
-  config: ChildConfig,
+  config: SessionConfig,
   options: SessionOptions,
 ): Promise<Session> {
   const session = await InferenceSession.create(model, sessionOptions(config, options)).catch(
@@ -67,7 +72,7 @@ export async function openSession(
 }
 
 function sessionOptions(
-  config: ChildConfig,
+  config: SessionConfig,
   options: SessionOptions,
 ): InferenceSession.SessionOptions {
   return {
@@ -87,6 +92,9 @@ function sessionOptions(
     extra: {
       session: {
         intra_op: { allow_spinning: "0" },
+        ...(config.externalDirectory === undefined
+          ? {}
+          : { model_external_initializers_file_folder_path: config.externalDirectory }),
         ...(options.skipPrepacking === true ? { disable_prepacking: "1" } : {}),
         ...(options.forbidCpuFallback === true ? { disable_cpu_ep_fallback: "1" } : {}),
         ...(options.optimisedModelPath === undefined ? {} : DISCARD_WEIGHTS),

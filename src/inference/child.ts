@@ -50,7 +50,8 @@ function main(): void {
     }
   };
   process.on("message", (message) => void answer(message, handle));
-  send({ type: "ready" });
+  // The first session of a process pays for ONNX Runtime's own start, and no model should.
+  void probeProvider("cpu", config.value).finally(() => send({ type: "ready" }));
 }
 
 async function answer(

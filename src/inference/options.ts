@@ -54,9 +54,11 @@ export const inferenceOptionsSchema = z.strictObject({
     .number()
     .int()
     .min(1)
-    .max(2_147_483_647)
+    .max(1_099_511_627_776)
     .default(2_147_483_647)
-    .describe("Largest model, external data included. Protocol Buffers end at 2 GiB."),
+    .describe(
+      "Largest model, external data included. The file itself ends at 2 GiB, as Protocol Buffers do; with external data a model can be larger, and `memoryLimitMiB` may have to grow with it.",
+    ),
   inputSeed: z
     .number()
     .int()
