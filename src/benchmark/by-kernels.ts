@@ -15,7 +15,7 @@ import { largestErrorPercent } from "./calibrate.js";
 import { measureHalves } from "./halves.js";
 import type { BenchmarkOptions } from "./options.js";
 import { expecting, repeatOf } from "./repeat.js";
-import { chooseSentinel, measureSentinel } from "./sentinel-blocks.js";
+import { cannotBeFed, chooseSentinel, measureSentinel } from "./sentinel-blocks.js";
 import {
   type Measurements,
   type Statistics,
@@ -93,12 +93,19 @@ export async function measureByKernels(
     whole: wholeRest,
     calibration: { method: "kernels", rawSumMs, factor, ...cut },
     blocks: context.blocks.map((block, index) =>
-      profileOf(block, { whole, rawMs: kernelMs[index] ?? 0, factor }),
+      profileOf(block, {
+        ...{ whole, rawMs: kernelMs[index] ?? 0, factor },
+        repeats: profiledRuns(context.previous),
+      }),
     ),
     equality,
     ...(order === undefined ? {} : { kernelOrder: order }),
     ...(sentinel === undefined ? {} : { sentinel }),
   };
+}
+
+function profiledRuns(previous: Profile | undefined): number {
+  return previous?.kernelOrder === undefined ? PROFILED_RUNS : PROFILED_RUNS_AGAIN;
 }
 
 async function profileWhole(
@@ -112,7 +119,7 @@ async function profileWhole(
   try {
     const { whole, kernels } = await worker.profile({
       ...{ cuts, repeat },
-      profiled: order === undefined ? PROFILED_RUNS : PROFILED_RUNS_AGAIN,
+      profiled: profiledRuns(previous),
       ...(order === undefined ? {} : { order }),
     });
     const timed = { whole: statisticsOf(whole) };
@@ -167,13 +174,19 @@ async function takeSentinel(
   ranges: readonly LayerRange[] | undefined,
 ): Promise<SentinelProfile | undefined> {
   if (ranges === undefined) return undefined;
-  return steps.take({
-    name: "sentinel",
-    what: "a few blocks to look at later",
-    work: WORK.sentinel,
-    schema: sentinelProfileSchema,
-    run: async () => ({ blocks: await measureSentinel(worker, ranges, options) }),
-  });
+  try {
+    return await steps.take({
+      name: "sentinel",
+      what: "a few blocks to look at later",
+      work: WORK.sentinel,
+      schema: sentinelProfileSchema,
+      run: async () => ({ blocks: await measureSentinel(worker, ranges, options) }),
+    });
+  } catch (error) {
+    // Not every layer takes made-up values, such as for a length; then the whole is looked at.
+    if (cannotBeFed(error)) return undefined;
+    throw error;
+  }
 }
 
 /** Runs every block once, one on the outputs of the other. @returns how long each took to open, in milliseconds */
@@ -231,8 +244,9 @@ async function costOfCuts(
 
 function profileOf(
   block: Block,
-  { whole, rawMs, factor }: { whole: Statistics; rawMs: number; factor: number },
+  measured: { whole: Statistics; rawMs: number; factor: number; repeats: number },
 ): BlockProfile {
+  const { whole, rawMs, factor, repeats } = measured;
   const medianMs = rawMs * factor;
   return {
     index: block.index,
@@ -242,7 +256,7 @@ function profileOf(
     rawMedianMs: rawMs,
     stable: whole.stable,
     spreadMs: whole.medianMs > 0 ? (whole.spreadMs * medianMs) / whole.medianMs : 0,
-    repeats: PROFILED_RUNS,
+    repeats,
     outputBytes: bytesOf(block.cutTensors),
     cutTensors: [...block.cutTensors],
   };

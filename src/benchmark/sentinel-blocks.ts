@@ -1,4 +1,5 @@
 import { sum } from "simple-statistics";
+import { isAppError } from "../core/index.js";
 import type { LayerRange, ModelWorker, Repeat } from "../inference/index.js";
 import type { SentinelProfile } from "../protocol/index.js";
 import type { Block } from "./blocks.js";
@@ -52,6 +53,11 @@ export function chooseSentinel(
 /** The first block is fed what the model is; the others what is made up, which indices cannot be. */
 function canBeFed(before: Block | undefined): boolean {
   return before?.cutTensors.every(({ dtype }) => FLOATS.has(dtype)) ?? true;
+}
+
+/** Whether layers refused what was made up for them. */
+export function cannotBeFed(error: unknown): boolean {
+  return isAppError(error, "INFERENCE_FAILED") || isAppError(error, "MODEL_INPUT_INVALID");
 }
 
 /** What later looks are compared with: each block on its own, on made-up inputs. */

@@ -4,7 +4,7 @@ import type { Profile } from "../protocol/index.js";
 import { isSameEnvironment } from "./environment.js";
 import type { BenchmarkOptions } from "./options.js";
 import { expecting, repeatOf } from "./repeat.js";
-import { lookAt } from "./sentinel-blocks.js";
+import { cannotBeFed, lookAt } from "./sentinel-blocks.js";
 import { slowedDown, statisticsOf } from "./statistics.js";
 import { knownOf } from "./verified.js";
 import { type BenchmarkDeps, type ModelRequest, withModel } from "./with-model.js";
@@ -16,7 +16,7 @@ export interface SentinelReading {
   model: Profile["model"];
   externalSha256: string | undefined;
   environment: Profile["environment"];
-  /** What was timed, then and now: a few blocks or the whole. None where the model is another one. */
+  /** What was timed, then and now: a few blocks or the whole. None where that cannot be compared. */
   times: readonly { beforeMs: number; nowMs: number }[];
   stable: boolean;
 }
@@ -80,10 +80,15 @@ async function timeAgain(
   }
   const times: { beforeMs: number; nowMs: number }[] = [];
   let stable = true;
-  for (const { medianMs: beforeMs, ...range } of sentinel.blocks) {
-    const seen = await lookAt(worker, range, { options, expectedMs: beforeMs / emulated });
-    times.push({ beforeMs, nowMs: seen.medianMs * slowdown });
-    stable &&= seen.stable;
+  try {
+    for (const { medianMs: beforeMs, ...range } of sentinel.blocks) {
+      const seen = await lookAt(worker, range, { options, expectedMs: beforeMs / emulated });
+      times.push({ beforeMs, nowMs: seen.medianMs * slowdown });
+      stable &&= seen.stable;
+    }
+  } catch (error) {
+    if (!cannotBeFed(error)) throw error;
+    return { times: [], stable: false };
   }
   return { times, stable };
 }
@@ -105,7 +110,8 @@ export function judgeSentinel(
     return full("the environment changed");
   }
   const { times } = reading;
-  if (times.length === 0 || times.some(({ beforeMs, nowMs }) => beforeMs <= 0 || nowMs <= 0)) {
+  if (times.length === 0) return full("what was timed before cannot be timed again");
+  if (times.some(({ beforeMs, nowMs }) => beforeMs <= 0 || nowMs <= 0)) {
     return full("it takes no time to compare");
   }
   const factor = sum(times.map(({ nowMs }) => nowMs)) / sum(times.map(({ beforeMs }) => beforeMs));

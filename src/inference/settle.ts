@@ -54,7 +54,9 @@ export function createSettler(context: {
       slowestMs = Math.max(slowestMs, yardstickMs);
       if (best === undefined || yardstickMs < best.yardstickMs) best = { processor, yardstickMs };
     }
-    if (best === undefined) return read();
+    // What could be moved in part only must not stay where that left it.
+    if (!isMovable) await pin(pid, allowed);
+    if (best === undefined || !isMovable) return read();
     // Where they are alike, the system's scheduler knows better which one is idle.
     if (isSlowed(slowestMs, best.yardstickMs)) await move(best.processor);
     else isMovable &&= await pin(pid, allowed);
