@@ -137,6 +137,15 @@ describe("benchmarks of a daemon", () => {
     expect(under.saved.map((at) => at !== null)).toEqual([true, false, true]);
   });
 
+  it("measures what is older than the maximum age without being asked, and nothing before that", async () => {
+    const under = await start([job("a")], { measuredAgoMs: LIMITS.maxProfileAgeMs - HOUR_MS });
+    expect(under.running.size).toBe(0);
+    await under.pass(HOUR_MS - 2 * LIMITS.resyncMs);
+    expect(under.running.size).toBe(0);
+    for (let seconds = 0; seconds < 4; seconds += 1) await under.pass(LIMITS.resyncMs);
+    expect([...under.running.keys()]).toEqual(["a"]);
+  });
+
   it("goes on with the run that was under way when it was killed", async () => {
     const under = await start([job("a"), job("b")], {
       measuredAgoMs: HOUR_MS,

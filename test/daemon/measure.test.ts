@@ -83,6 +83,36 @@ describe("a measurement", () => {
     await measured;
   });
 
+  it.each([
+    { ageHours: 47, fullAge: undefined, look: true },
+    { ageHours: 49, fullAge: undefined, look: undefined },
+    // Looked at since; the blocks are older.
+    { ageHours: 1, fullAge: 47, look: true },
+    { ageHours: 1, fullAge: 49, look: undefined },
+    { ageHours: -1, fullAge: undefined, look: undefined },
+  ])("asks an agent for a look at blocks that are not too old: %j", async (one) => {
+    const { ageHours, fullAge, look } = one;
+    const HOUR_MS = 3_600_000;
+    const clock = new ManualClock();
+    const measuredAt = clock.nowMs() - ageHours * HOUR_MS;
+    const refreshed = { fullAt: clock.nowMs() - (fullAge ?? 0) * HOUR_MS, scaledBy: 1 };
+    const profile = aProfile({ measuredAt, ...(fullAge === undefined ? {} : { refreshed }) });
+    const asked: { look?: boolean }[] = [];
+    const { on } = await setUp({
+      clock,
+      profileOf: () => profile,
+      telemetry: {
+        command: (_node, _name, command) => {
+          asked.push(command);
+          return Promise.resolve({ measuredAt, wholeMs: 1, outcome: "done" });
+        },
+        publishProfile: () => undefined,
+      },
+    });
+    expect(await on("cam-1")).toBe("done");
+    expect(asked.map((command) => command.look)).toEqual([look]);
+  });
+
   it("ends when the profile is here", async () => {
     const outcome = "looked: it holds";
     const { on } = await setUp({
