@@ -10,11 +10,12 @@ export const partitionSchema = z.strictObject({
   lastLayer: z.number().int().nonnegative(),
   computeMs: z.number().nonnegative(),
   /**
-   * Whether `computeMs` was measured for these very layers, not summed from blocks. Absent in plans of
-   * older versions, and where confirming is turned off.
+   * Whether `computeMs` was measured for these very layers. Else it is what their blocks sum to, times how
+   * far such sums are off where partitions of this node were measured. Absent in plans of older
+   * versions, and where confirming is turned off.
    */
   confirmed: z.boolean().optional(),
-  /** What the blocks sum to; absent where `computeMs` is that sum. */
+  /** What the blocks sum to; absent where `computeMs` was not measured. */
   estimateMs: z.number().nonnegative().optional(),
   inputs: z.array(tensorInfoSchema),
   outputs: z.array(tensorInfoSchema),
