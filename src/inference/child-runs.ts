@@ -30,17 +30,10 @@ export async function timeRuns(
   processor: Processor,
   run: () => Promise<Tensors>,
 ): Promise<TimedRuns> {
-  const { yardstick, isOneThread } = processor;
-  const startedAtMs = performance.now();
+  const { yardstick } = processor;
   const { settleMs = 0, budgetMs } = repeat;
-  let first: Tensors | undefined;
-  for (let warmup = 0; ; warmup++) {
-    const elapsedMs = performance.now() - startedAtMs;
-    const isSettled = elapsedMs >= settleMs || warmup >= SETTLED_RUNS;
-    if ((warmup >= repeat.warmups && isSettled) || elapsedMs > budgetMs) break;
-    const outputs = await run();
-    first ??= outputs;
-  }
+  const startedAtMs = performance.now();
+  let first = await warmUp(repeat, run);
   const warmAtMs = performance.now();
   const samples: Sample[] = [];
   for (let before = yardstick.read(); ; ) {
@@ -49,27 +42,51 @@ export async function timeRuns(
     samples.push({ ...sample, yardstickMs: Math.max(before, after) });
     before = after;
     first ??= last;
-    const { fastestMs } = yardstick;
-    const counted = undisturbed(samples, { repeats: repeat.repeats, fastestMs, isOneThread });
     const nowMs = performance.now();
-    const isBrief = nowMs - warmAtMs < settleMs && samples.length < SETTLED_RUNS;
-    const few = undisturbed(samples, { repeats: AGREEING_RUNS, fastestMs, isOneThread });
-    const isAsBefore = few.isSettled && agreesWithEarlier(few.samplesMs, repeat.stability);
-    if (isAsBefore && !few.isSlowed && !isBrief) {
-      return { samplesMs: few.samplesMs, stable: true, slowed: false, first, last };
-    }
-    const mayStop = counted.isSettled && !isBrief;
-    const isOverBudget = nowMs - startedAtMs > budgetMs;
-    const stop = isOverBudget
-      ? "limit"
-      : mayStop
-        ? stopAfter(counted.samplesMs, repeat)
-        : undefined;
-    if (stop === undefined) continue;
-    const slowed = counted.isSlowed;
-    const stable = stop === "known" && !slowed;
-    return { samplesMs: counted.samplesMs, stable, slowed, first, last };
+    const verdict = judge(samples, {
+      ...{ repeat, processor },
+      isBrief: nowMs - warmAtMs < settleMs && samples.length < SETTLED_RUNS,
+      isOverBudget: nowMs - startedAtMs > budgetMs,
+    });
+    if (verdict !== undefined) return { ...verdict, first, last };
   }
+}
+
+/** Runs that are not timed. @returns what the first one computed; undefined where none was to be made */
+async function warmUp(
+  { settleMs = 0, warmups, budgetMs }: Repeat,
+  run: () => Promise<Tensors>,
+): Promise<Tensors | undefined> {
+  const startedAtMs = performance.now();
+  let first: Tensors | undefined;
+  for (let warmup = 0; ; warmup++) {
+    const elapsedMs = performance.now() - startedAtMs;
+    const isSettled = elapsedMs >= settleMs || warmup >= SETTLED_RUNS;
+    if ((warmup >= warmups && isSettled) || elapsedMs > budgetMs) return first;
+    const outputs = await run();
+    first ??= outputs;
+  }
+}
+
+/** The runs that count, once they suffice or no more are allowed; undefined while it is to go on. */
+function judge(
+  samples: readonly Sample[],
+  now: { repeat: Repeat; processor: Processor; isBrief: boolean; isOverBudget: boolean },
+): Pick<TimedRuns, "samplesMs" | "stable" | "slowed"> | undefined {
+  const { repeat, processor, isBrief, isOverBudget } = now;
+  const { yardstick, isOneThread } = processor;
+  const count = (repeats: number) =>
+    undisturbed(samples, { repeats, fastestMs: yardstick.fastestMs, isOneThread });
+  if (repeat.stability?.expectedMs !== undefined && !isBrief) {
+    const { samplesMs, isSettled, isSlowed } = count(AGREEING_RUNS);
+    if (isSettled && !isSlowed && agreesWithEarlier(samplesMs, repeat.stability)) {
+      return { samplesMs, stable: true, slowed: false };
+    }
+  }
+  const { samplesMs, isSettled, isSlowed } = count(repeat.repeats);
+  if (isOverBudget) return { samplesMs, stable: false, slowed: isSlowed };
+  const stop = isSettled && !isBrief ? stopAfter(samplesMs, repeat) : undefined;
+  return stop && { samplesMs, stable: stop === "known" && !isSlowed, slowed: isSlowed };
 }
 
 async function timeRun(
