@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { cpus, totalmem } from "node:os";
-import { describeEnvironment, readHostId } from "../benchmark/index.js";
+import { describeEnvironment, findMissingProviders, readHostId } from "../benchmark/index.js";
 import { type Clock, type Logger, type Random, Teardown } from "../core/index.js";
 import type {
   BenchmarkProgress,
@@ -25,7 +25,6 @@ import { createMeasureDuty } from "./measure-duty.js";
 import { openModelCache } from "./model-cache.js";
 import { OneAtATime } from "./one-at-a-time.js";
 import type { AgentOptions } from "./options.js";
-import { tellProviders } from "./own-providers.js";
 import { createYieldDuty } from "./yield-duty.js";
 
 /** A benchmark that is stopped has a child process to end. */
@@ -165,9 +164,9 @@ async function joinTelemetry(
   );
   teardown.defer("telemetry", () => telemetry.stop());
   teardown.defer("benchmark", () => stopping.abort());
-  void tellProviders(options.benchmark, duty, (missing) => {
+  void findMissingProviders(options.benchmark.inference, duty).then((missing = []) => {
     missingProviders = missing;
-    telemetry.setState(state());
+    if (missing.length > 0) telemetry.setState(state());
   });
   await publishKept(deps.profiles, options.node, duty.onProfile);
   return telemetry;

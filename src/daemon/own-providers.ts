@@ -1,5 +1,4 @@
 import { findMissingProviders } from "../benchmark/index.js";
-import { errorMessage } from "../core/index.js";
 import type { Running } from "./running.js";
 
 /**
@@ -12,16 +11,11 @@ export async function tellProviders(running: Running): Promise<void> {
   probing.latest.abort();
   probing.latest = new AbortController();
   const signal = AbortSignal.any([probing.ended.signal, probing.latest.signal]);
-  try {
-    const missingProviders = await findMissingProviders(inference, { log, clock, signal });
-    if (signal.aborted) return;
-    if (missingProviders.length > 0) log.error({ missingProviders }, "no such execution provider");
-    const { missingProviders: known = [] } = running.self;
-    if (missingProviders.length === 0 && known.length === 0) return;
-    running.self = { ...running.self, missingProviders };
-    context.recordNode(running.self);
-    running.parts.telemetry?.setState(running.self);
-  } catch (error) {
-    log.debug({ problem: errorMessage(error) }, "execution providers not tried");
-  }
+  const missingProviders = await findMissingProviders(inference, { log, clock, signal });
+  if (missingProviders === undefined) return;
+  const { missingProviders: known = [] } = running.self;
+  if (missingProviders.length === 0 && known.length === 0) return;
+  running.self = { ...running.self, missingProviders };
+  context.recordNode(running.self);
+  running.parts.telemetry?.setState(running.self);
 }
