@@ -3,16 +3,10 @@ import { createReadStream } from "node:fs";
 import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
 import { type IncomingMessage, request as requestPlain } from "node:http";
 import { request as requestSecure } from "node:https";
+import type { TlsOptions } from "../client/index.js";
 import { AppError, errorMessage, type Logger } from "../core/index.js";
 
 export const PARTIAL_SUFFIX = ".part";
-
-/** PEM texts: of the authorities to trust instead of Node's, and of the client's own certificate. */
-export interface TlsOptions {
-  ca?: string;
-  cert?: string;
-  key?: string;
-}
 
 export interface Source {
   url: URL;

@@ -2,10 +2,11 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, readdir, rm, stat, utimes } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import type { TlsOptions } from "../client/index.js";
 import { AppError, type Clock, errorMessage, type Logger } from "../core/index.js";
 import { whatIsWrongWithLocation } from "../model/index.js";
 import { type ModelRef, type Sidecar, sha256Schema } from "../protocol/index.js";
-import { download, PARTIAL_SUFFIX, type TlsOptions } from "./download.js";
+import { download, PARTIAL_SUFFIX } from "./download.js";
 
 const MODEL_SUFFIX = ".onnx";
 /** Enough of a SHA-256 to tell models apart where the name is not known. */

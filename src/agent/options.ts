@@ -1,6 +1,6 @@
 import type { BenchmarkOptions } from "../benchmark/index.js";
+import type { TlsOptions } from "../client/index.js";
 import type { Tier } from "../protocol/index.js";
-import type { TlsOptions } from "./download.js";
 import type { MqttOptions, Peer, ProbeOptions, ProbeServerOptions } from "../telemetry/index.js";
 
 /** What an agent needs of its configuration. */

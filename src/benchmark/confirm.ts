@@ -4,16 +4,13 @@ import type { MeasureAnswer, MeasuredLayers, RangeMeasurement } from "../protoco
 import type { BenchmarkOptions } from "./options.js";
 import { repeatOf } from "./repeat.js";
 import { statisticsOf } from "./statistics.js";
-import { type BenchmarkDeps, type ModelRequest, withModel } from "./with-model.js";
+import { type BenchmarkDeps, type ModelRequest, withModel, withoutCuts } from "./with-model.js";
 
 export interface ConfirmRequest extends ModelRequest {
   ranges: readonly LayerRange[];
   /** Multiplies every time, to stand for a slower node. 1 by default. */
   emulatedSlowdown?: number | undefined;
 }
-
-/** Looking for cut points and fusions takes longer than timing a partition. */
-const NO_CUTS = 0;
 
 /**
  * What ranges of layers take as partitions: each is run as the one model that a runtime would run, the
@@ -27,8 +24,7 @@ export function measureRanges(
   deps: BenchmarkDeps,
 ): Promise<RangeMeasurement> {
   const slowdown = request.emulatedSlowdown ?? 1;
-  const withoutCuts = { ...options, maxCutTensors: NO_CUTS };
-  return withModel(request, { options: withoutCuts, deps }, async (worker, opened) => {
+  return withModel(request, { options: withoutCuts(options), deps }, async (worker, opened) => {
     const ranges: MeasuredLayers[] = [];
     for (const { firstLayer, lastLayer } of request.ranges) {
       const target = { kind: "range", firstLayer, lastLayer } as const;

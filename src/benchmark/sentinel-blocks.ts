@@ -1,6 +1,11 @@
 import { sum } from "simple-statistics";
 import { isAppError } from "../core/index.js";
-import type { LayerRange, ModelWorker, Repeat } from "../inference/index.js";
+import {
+  type LayerRange,
+  MADE_UP_DTYPES,
+  type ModelWorker,
+  type Repeat,
+} from "../inference/index.js";
 import type { SentinelProfile } from "../protocol/index.js";
 import type { Block } from "./blocks.js";
 import type { BenchmarkOptions } from "./options.js";
@@ -19,7 +24,6 @@ const RUNS = 4;
 const COST_MAX = 0.75;
 /** Fewest timed runs: what later looks are compared with has to be known well. */
 const REPEATS_MIN = 5;
-const FLOATS = new Set(["float32", "float64", "float16"]);
 
 /**
  * A few blocks that tell whether a model has become slower, at a fraction of what it costs to open
@@ -52,7 +56,7 @@ export function chooseSentinel(
 
 /** The first block is fed what the model is; the others what is made up, which indices cannot be. */
 function canBeFed(before: Block | undefined): boolean {
-  return before?.cutTensors.every(({ dtype }) => FLOATS.has(dtype)) ?? true;
+  return before?.cutTensors.every(({ dtype }) => MADE_UP_DTYPES.has(dtype)) ?? true;
 }
 
 /** Whether layers refused what was made up for them. */

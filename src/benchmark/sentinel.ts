@@ -7,7 +7,7 @@ import { expecting, repeatOf } from "./repeat.js";
 import { cannotBeFed, lookAt } from "./sentinel-blocks.js";
 import { slowedDown, statisticsOf } from "./statistics.js";
 import { knownOf } from "./verified.js";
-import { type BenchmarkDeps, type ModelRequest, withModel } from "./with-model.js";
+import { type BenchmarkDeps, type ModelRequest, withModel, withoutCuts } from "./with-model.js";
 
 /** A short look at a model that was benchmarked before. */
 export interface SentinelReading {
@@ -32,9 +32,6 @@ export interface SentinelLimits {
   fullPercent: number;
 }
 
-/** Cut points are not looked for, which takes longer than timing the model as a whole. */
-const NO_CUTS = 0;
-
 /**
  * Times the blocks that the profile names for that, or the whole model where it names none.
  * Whatever slows the node down as a whole shows in any block; what concerns some kernels only is
@@ -47,23 +44,26 @@ export function readSentinel(
   deps: BenchmarkDeps,
 ): Promise<SentinelReading> {
   const { previous } = request;
-  const withoutCuts = { ...options, maxCutTensors: NO_CUTS };
   const looked = { ...request, known: knownOf(previous) };
-  return withModel(looked, { options: withoutCuts, deps }, async (worker, opened, signal) => {
-    const slowdown = request.emulatedSlowdown ?? 1;
-    await deps.beforeStep?.(signal);
-    deps.onProgress?.({ done: 0, total: 1, what: "a short look" });
-    const seen = opened.wasKnown
-      ? await timeAgain(worker, { previous, options, slowdown })
-      : { times: [], stable: true };
-    return {
-      measuredAt: deps.clock.nowMs(),
-      model: opened.model,
-      externalSha256: opened.externalSha256,
-      environment: { ...opened.environment, emulatedSlowdown: slowdown },
-      ...seen,
-    };
-  });
+  return withModel(
+    looked,
+    { options: withoutCuts(options), deps },
+    async (worker, opened, signal) => {
+      const slowdown = request.emulatedSlowdown ?? 1;
+      await deps.beforeStep?.(signal);
+      deps.onProgress?.({ done: 0, total: 1, what: "a short look" });
+      const seen = opened.wasKnown
+        ? await timeAgain(worker, { previous, options, slowdown })
+        : { times: [], stable: true };
+      return {
+        measuredAt: deps.clock.nowMs(),
+        model: opened.model,
+        externalSha256: opened.externalSha256,
+        environment: { ...opened.environment, emulatedSlowdown: slowdown },
+        ...seen,
+      };
+    },
+  );
 }
 
 async function timeAgain(

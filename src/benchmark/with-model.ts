@@ -31,6 +31,11 @@ export interface BenchmarkDeps extends StepsDeps {
   onNote?: ((note: string) => void) | undefined;
 }
 
+/** Options with which `withModel` looks for no cut points and fusions: that takes longer than most timings. */
+export function withoutCuts(options: BenchmarkOptions): BenchmarkOptions {
+  return { ...options, maxCutTensors: 0 };
+}
+
 /**
  * Opens the model in a child process for the time of `use`; afterwards, whatever happened, the
  * process is gone and its files are removed. All of it is bounded by `options.timeoutMs`.

@@ -2,7 +2,7 @@ import { AppError, printable, seededRandom } from "../core/index.js";
 import type { ValueInfo } from "../model/index.js";
 import type { InputBinding, TensorInfo } from "../protocol/index.js";
 import { readInput } from "./child-input-files.js";
-import type { InputFile } from "./messages.js";
+import { type InputFile, MADE_UP_DTYPES } from "./messages.js";
 import { synthesise, type Tensors } from "./child-tensors.js";
 
 /**
@@ -50,8 +50,6 @@ export function bindInputs(
   }
   return tensors;
 }
-
-const MADE_UP_DTYPES = new Set(["float32", "float64", "float16"]);
 
 /**
  * What layers in the middle of a model are fed to time them on their own: the model's own inputs,

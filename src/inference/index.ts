@@ -15,6 +15,7 @@ export type {
   Repeat,
   Stability,
 } from "./messages.js";
+export { MADE_UP_DTYPES } from "./messages.js";
 export { type InferenceOptions, inferenceOptionsSchema } from "./options.js";
 export { probeProviders } from "./providers.js";
 export { type ModelWorker, startModelWorker } from "./worker.js";

@@ -12,6 +12,9 @@ import {
   tensorInfoSchema,
 } from "../protocol/index.js";
 
+/** Of tensors that can be fed made-up values; made-up indices may lie outside of what they index. */
+export const MADE_UP_DTYPES: ReadonlySet<string> = new Set(["float32", "float64", "float16"]);
+
 /** What the child is told once, as JSON in its only argument. */
 export const childConfigSchema = z.strictObject({
   threads: z.number().int().positive(),

@@ -7,8 +7,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { download, type TlsOptions } from "../../src/agent/download.js";
+import { download } from "../../src/agent/download.js";
 import { openModelCache } from "../../src/agent/model-cache.js";
+import type { TlsOptions } from "../../src/client/index.js";
 import { silentLogger, systemClock } from "../../src/core/index.js";
 import { type Certificates, makeCertificates } from "../support/certificates.js";
 
