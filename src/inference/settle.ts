@@ -30,9 +30,12 @@ export function createSettler(context: {
   /** Whether it may be moved: a process of several threads needs several processors. */
   isMovable: boolean;
   clock: Clock;
+  /** Rejects when the process has gone. */
   readYardstick: () => Promise<number>;
+  /** Ends the process, and with it the wait. */
+  signal?: AbortSignal | undefined;
 }): Settler {
-  const { pid, clock, readYardstick } = context;
+  const { pid, clock, readYardstick, signal } = context;
   let isMovable = context.isMovable;
   let fastestMs = Infinity;
   const read = async (): Promise<number> => {
@@ -70,7 +73,7 @@ export function createSettler(context: {
       for (let waits = 0; ; waits++) {
         if (isMovable) yardstickMs = await tryProcessors();
         if (!isSlowed(yardstickMs, fastestMs) || waits === WAITS_MAX) return;
-        await clock.sleep(WAIT_MS);
+        await clock.sleep(WAIT_MS, signal);
         yardstickMs = await read();
       }
     },

@@ -80,6 +80,7 @@ export async function startModelWorker(
     pid: child.pid,
     isMovable: isOneThread(options),
     clock: deps.clock,
+    signal: deps.signal,
     readYardstick: () => ask({ kind: "yardstick" }, yardstickSchema),
   });
   let isHopeless = false;

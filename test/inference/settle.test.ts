@@ -82,6 +82,24 @@ describe("createSettler", () => {
     await waiting;
     expect(readings).toBe(1 + 1 + 8);
   });
+
+  it("waits no longer when the work is given up", async () => {
+    const giveUp = new AbortController();
+    const readings = [1, 1.7];
+    const settler = createSettler({
+      ...{ pid: sleeper(), isMovable: false, clock: new ManualClock(), signal: giveUp.signal },
+      readYardstick: () => {
+        const yardstickMs = readings.shift();
+        if (yardstickMs === undefined) return Promise.reject(new Error("the process has gone"));
+        return Promise.resolve(yardstickMs);
+      },
+    });
+    await settler.settle();
+    const waiting = settler.settle();
+    await until(() => readings.length === 0);
+    giveUp.abort();
+    await expect(waiting).rejects.toThrow("the process has gone");
+  });
 });
 
 describe("parseProcessors", () => {
