@@ -1,4 +1,4 @@
-import { answerMeasure } from "../benchmark/index.js";
+import { answerMeasure, confirmingPaceOf, createPace, type LiveWork } from "../benchmark/index.js";
 import { AppError, type Clock, type Logger } from "../core/index.js";
 import {
   type MeasureAnswer,
@@ -16,6 +16,8 @@ export interface MeasureDutyDeps {
   cache: ModelCache;
   /** Shared with all other duties that measure. */
   turns: OneAtATime;
+  /** On this node. */
+  liveWork: () => LiveWork;
   signal: AbortSignal;
   onModels(): void;
 }
@@ -46,10 +48,13 @@ async function measure(
   options: AgentOptions,
   deps: MeasureDutyDeps,
 ): Promise<MeasureAnswer> {
+  const { log, clock, liveWork } = deps;
   const { model, inputs, maxCutTensors, ranges, sidecars, timeoutMs } = command;
   const signal = AbortSignal.any([deps.signal, AbortSignal.timeout(timeoutMs)]);
   const path = await deps.cache.fetch({ ...model, sidecars }, signal);
   deps.onModels();
+  const benchmark = { ...options.benchmark, maxCutTensors, timeoutMs };
+  const beforeStep = createPace(confirmingPaceOf(benchmark), { clock, liveWork });
   return answerMeasure(
     {
       path,
@@ -58,7 +63,7 @@ async function measure(
       ranges,
       emulatedSlowdown: options.emulate.slowdown,
     },
-    { ...options.benchmark, maxCutTensors, timeoutMs },
-    { log: deps.log, clock: deps.clock, signal },
+    benchmark,
+    { log, clock, signal, beforeStep },
   );
 }

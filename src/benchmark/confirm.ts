@@ -24,9 +24,11 @@ export function measureRanges(
   deps: BenchmarkDeps,
 ): Promise<RangeMeasurement> {
   const slowdown = request.emulatedSlowdown ?? 1;
-  return withModel(request, { options: withoutCuts(options), deps }, async (worker, opened) => {
+  const context = { options: withoutCuts(options), deps };
+  return withModel(request, context, async (worker, opened, signal) => {
     const ranges: MeasuredLayers[] = [];
     for (const { firstLayer, lastLayer } of request.ranges) {
+      await deps.beforeStep?.(signal);
       const target = { kind: "range", firstLayer, lastLayer } as const;
       const measured = statisticsOf(await worker.measure(target, repeatOf(options, 0)));
       ranges.push({

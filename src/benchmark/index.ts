@@ -9,7 +9,7 @@ export { listSidecars } from "./list-sidecars.js";
 export { inspectModel } from "./inspect.js";
 export { type BenchmarkOptions, benchmarkOptionsSchema } from "./options.js";
 export { findMissingProviders } from "./missing-providers.js";
-export { createPace, type LiveWork, paceOf, type PaceOptions } from "./pace.js";
+export { confirmingPaceOf, createPace, type LiveWork, paceOf, type PaceOptions } from "./pace.js";
 export { tellProgress } from "./progress.js";
 export { notEqual, type Renewed, renewProfile } from "./renew.js";
 export {

@@ -7,6 +7,9 @@ const POLL_MS = 200;
 /** Share of a benchmark's time limit that its waits for live work may take. */
 const PAUSED_SHARE_MAX = 1 / 3;
 
+/** The same of a confirmation: a decision waits for one after another, all within one such limit. */
+const CONFIRMING_PAUSED_SHARE_MAX = 1 / 10;
+
 /** Live work on the node: none, some, or more than it can serve. */
 export type LiveWork = "none" | "some" | "overload";
 
@@ -26,6 +29,21 @@ export function paceOf({
   timeoutMs,
 }: Pick<BenchmarkOptions, "cpuSharePercent" | "liveSharePercent" | "timeoutMs">): PaceOptions {
   return { cpuSharePercent, liveSharePercent, pausedMsMax: timeoutMs * PAUSED_SHARE_MAX };
+}
+
+/**
+ * The pace that a confirmation keeps: a plan waits for it, so it rests beside live work only, and not
+ * for as long as a benchmark would.
+ */
+export function confirmingPaceOf({
+  liveSharePercent,
+  timeoutMs,
+}: Pick<BenchmarkOptions, "liveSharePercent" | "timeoutMs">): PaceOptions {
+  return {
+    cpuSharePercent: 100,
+    liveSharePercent,
+    pausedMsMax: timeoutMs * CONFIRMING_PAUSED_SHARE_MAX,
+  };
 }
 
 /**

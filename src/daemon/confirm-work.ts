@@ -1,4 +1,4 @@
-import { answerMeasure } from "../benchmark/index.js";
+import { answerMeasure, confirmingPaceOf, createPace } from "../benchmark/index.js";
 import { AppError } from "../core/index.js";
 import type { PlannedPartition } from "../planner/index.js";
 import {
@@ -17,6 +17,7 @@ import type { Confirming } from "./judge-deps.js";
 import { asTold, withCutsOf } from "./model-as-told.js";
 import { isUnchanged, type ModelFile } from "./models.js";
 import { keep, type Running, wake } from "./running.js";
+import { tellLiveWork } from "./take-busy.js";
 import { hostOf } from "./wanted.js";
 
 /** Beyond the measurement itself, for the way there and back. */
@@ -94,12 +95,16 @@ async function measureHere(
   { model, ranges }: ConfirmJob,
   signal: AbortSignal,
 ): Promise<MeasureAnswer> {
+  const { clock, log, busy, self } = running;
   const { benchmark, confirm, emulate } = running.desired.config;
   const { path, name, inputs } = model;
+  const options = { ...withCutsOf(model, benchmark), timeoutMs: confirm.timeoutMs };
+  const liveWork = () => busy.liveWork(self.node);
+  const beforeStep = createPace(confirmingPaceOf(options), { clock, liveWork });
   const answer = await answerMeasure(
     { path, modelName: name, inputs, ranges, emulatedSlowdown: emulate.slowdown },
-    { ...withCutsOf(model, benchmark), timeoutMs: confirm.timeoutMs },
-    { log: running.log, clock: running.clock, signal },
+    options,
+    { log, clock, signal, beforeStep },
   );
   // Times of another file must not be remembered as this model's.
   if (!isUnchanged(model)) {
@@ -118,6 +123,7 @@ async function measureThere(
   const sidecarsOf = running.sidecars.of.bind(running.sidecars);
   const told = await asTold(model, { benchmark, sidecarsOf, signal });
   const bootId = running.context.node(node)?.bootId;
+  tellLiveWork(running, node);
   try {
     const data = await running.parts.telemetry?.command(
       node,

@@ -68,6 +68,10 @@ export class Confirmations {
     return isOver ? { kind: "open" } : trouble.standing;
   }
 
+  isRunning(node: string): boolean {
+    return this.#running.has(node);
+  }
+
   /** "layers 0–22 of mobilenet on cam-1"; undefined where nothing is measured. */
   running(): string | undefined {
     const jobs = [...this.#running.values()].map(({ job }) => describeJob(job));

@@ -5,11 +5,18 @@ import type { Running } from "./running.js";
 /** An answer means nothing but that it was heard; without one the next report tells again. */
 const ANSWER_TIMEOUT_MS = 5_000;
 
-/** A runtime tells of live work on its node: benchmarks of that node make room, also on its agent. */
+/** A runtime tells of live work on its node: what is measured on that node makes room. */
 export function takeBusy(running: Running, node: string, work: Exclude<LiveWork, "none">): void {
-  const { busy, parts, self, log } = running;
+  const { busy, parts, progress } = running;
   busy.report(node, work);
-  if (node === self.node || running.progress.of(node) === undefined) return;
+  const isMeasured =
+    progress.of(node) !== undefined || parts.confirmations?.isRunning(node) === true;
+  if (isMeasured) tellLiveWork(running, node);
+}
+
+/** Tells an agent, which hears no runtimes itself, of the live work on its node, if there is any. */
+export function tellLiveWork({ busy, parts, self, log }: Running, node: string): void {
+  if (node === self.node) return;
   const telling = busy.takeTelling(node);
   if (telling === undefined) return;
   const told = parts.telemetry?.command(

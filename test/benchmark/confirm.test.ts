@@ -6,7 +6,7 @@ import {
   inspectModel,
   measureRanges,
 } from "../../src/benchmark/index.js";
-import { silentLogger, systemClock } from "../../src/core/index.js";
+import { AppError, silentLogger, systemClock } from "../../src/core/index.js";
 import { describeWithData } from "../support/data.js";
 import { realModels } from "../support/manifest.js";
 import { chain, type ModelDirectory, modelDirectory } from "../support/small-models.js";
@@ -35,6 +35,19 @@ describe("measureRanges", () => {
     expect(measured.ranges).toMatchObject(ranges);
     expect(measured.environment.emulatedSlowdown).toBe(3);
     for (const { medianMs } of measured.ranges) expect(medianMs).toBeGreaterThan(0);
+  });
+
+  it("awaits its turn before each range", async () => {
+    const path = models.write("paced.onnx", chain());
+    const ranges = [0, 1, 2].map((layer) => ({ firstLayer: layer, lastLayer: layer }));
+    let turns = 0;
+    const beforeStep = (): Promise<void> => {
+      turns += 1;
+      return turns < 3 ? Promise.resolve() : Promise.reject(new AppError("ABORTED", "no more"));
+    };
+    const paced = measureRanges({ path, inputs: [], ranges }, OPTIONS, { ...DEPS, beforeStep });
+    await expect(paced).rejects.toMatchObject({ code: "ABORTED" });
+    expect(turns).toBe(3);
   });
 
   it("answers why layers cannot be measured", async () => {

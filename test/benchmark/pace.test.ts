@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createPace, type LiveWork } from "../../src/benchmark/index.js";
+import { confirmingPaceOf, createPace, type LiveWork } from "../../src/benchmark/index.js";
 import { ManualClock } from "../support/manual-clock.js";
 
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -77,6 +77,22 @@ describe("the pace of a benchmark", () => {
     expect(await waited(clock, pause(never))).toBeLessThan(1_000 + 3_000);
     clock.advance(100);
     expect(await waited(clock, pause(never))).toBeLessThanOrEqual(110);
+  });
+
+  it("lets a plan wait for live work, but for a tenth of what one waits for at most", async () => {
+    const clock = new ManualClock();
+    const pause = createPace(confirmingPaceOf({ liveSharePercent: 2, timeoutMs: 60_000 }), {
+      clock,
+      liveWork: () => "some",
+    });
+    clock.advance(100);
+    expect(await waited(clock, pause(never))).toBeGreaterThanOrEqual(49 * 100);
+    let restedMs = 0;
+    for (let step = 0; step < 5; step += 1) {
+      clock.advance(1_000);
+      restedMs += await waited(clock, pause(never));
+    }
+    expect(restedMs).toBeLessThanOrEqual(1_100);
   });
 
   it("ends at once when the benchmark is given up", async () => {

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
+import { subscribe } from "../../src/client/index.js";
 import type { Daemon } from "../../src/daemon/index.js";
 import type { Decision, MeasureCommand, PlanDocument, Profile } from "../../src/protocol/index.js";
 import { freePort } from "../support/daemon-process.js";
@@ -81,6 +82,7 @@ describe("confirming a plan before it is published", () => {
     cleanup.push(() => daemon.stop());
     let edgeProfile: Profile | undefined;
     const asked: { node: string; layers: string }[] = [];
+    const yields: { node: string; command: unknown }[] = [];
     const agent = async (
       node: string,
       given: { tier: "device" | "cloud"; factor: number; measure: Measure | null },
@@ -98,8 +100,9 @@ describe("confirming a plan before it is published", () => {
           if (profile.node.name === "edge-1") edgeProfile = profile;
           if (profile.node.name === node) own.push(profile);
         },
-        commands:
-          measure === null
+        commands: {
+          yield: (command) => Promise.resolve(void yields.push({ node, command })),
+          ...(measure === null
             ? {}
             : {
                 measure: async (value) => {
@@ -109,7 +112,8 @@ describe("confirming a plan before it is published", () => {
                   }
                   return measure(command, await until(() => own.at(-1)));
                 },
-              },
+              }),
+        },
       });
       cleanup.push(() => started.stop());
       return started;
@@ -143,7 +147,7 @@ describe("confirming a plan before it is published", () => {
       report();
     };
     const improve = (): void => setMbps(GOOD_MBPS);
-    return { daemon, files, cloud, native, asked, improve, setMbps };
+    return { daemon, files, cloud, native, asked, yields, improve, setMbps };
   }
 
   it("measures the partitions where they would run, and publishes what was measured", async () => {
@@ -314,6 +318,35 @@ describe("confirming a plan before it is published", () => {
       isOn(one, "cam-1:0–0 edge-1:1–5"),
     );
     expect(plan.partitions.every(({ confirmed }) => confirmed === true)).toBe(true);
+  });
+
+  it("tells an agent that measures of the live work on its node", async () => {
+    const { daemon, improve, asked, yields } = await start({
+      cloud: () => new Promise<never>(() => undefined),
+    });
+    const stop = new AbortController();
+    const runtime = subscribe(`http://127.0.0.1:${daemon.port}`, {
+      role: "runtime",
+      node: "gpu-1",
+      signal: stop.signal,
+    });
+    const following = (async () => {
+      for await (const update of runtime) expect(update.kind).toBeDefined();
+    })();
+    cleanup.push(async () => {
+      stop.abort();
+      await following;
+    });
+    const stages = [{ node: "gpu-1", computeMs: 1 }];
+    const report = (): boolean =>
+      runtime.report({ pipeline: "vision", revision: 1, stages, transfers: [], busy: false });
+    // Before it measures, as well as while it does.
+    await until(() => daemon.status().subscribers === 1 && report(), { timeoutMs: TIMEOUT_MS });
+    expect(yields).toEqual([]);
+    improve();
+    await until(() => asked.find(({ node }) => node === "gpu-1"), { timeoutMs: TIMEOUT_MS });
+    await until(() => report() && yields[0], { timeoutMs: TIMEOUT_MS });
+    expect(yields[0]).toMatchObject({ node: "gpu-1", command: { overload: false } });
   });
 
   it("measures nothing where it is turned off", async () => {
