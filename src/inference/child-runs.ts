@@ -24,7 +24,10 @@ export interface Processor {
   isOneThread: boolean;
 }
 
-/** Runs until the time of a run is known as `repeat` asks; runs that were disturbed do not count. */
+/**
+ * Runs until the time of a run is known as `repeat` asks; runs that were disturbed do not count. Where
+ * it asks for no certainty, just so many runs are timed, and all count.
+ */
 export async function timeRuns(
   repeat: Repeat,
   processor: Processor,
@@ -52,11 +55,12 @@ export async function timeRuns(
   }
 }
 
-/** Runs that are not timed. @returns what the first one computed; undefined where none was to be made */
+/** Runs that are not timed. @returns what the first one computed; undefined where none was asked for */
 async function warmUp(
   { settleMs = 0, warmups, budgetMs }: Repeat,
   run: () => Promise<Tensors>,
 ): Promise<Tensors | undefined> {
+  if (warmups === 0) return undefined;
   const startedAtMs = performance.now();
   let first: Tensors | undefined;
   for (let warmup = 0; ; warmup++) {
@@ -85,7 +89,8 @@ function judge(
   }
   const { samplesMs, isSettled, isSlowed } = count(repeat.repeats);
   if (isOverBudget) return { samplesMs, stable: false, slowed: isSlowed };
-  const stop = isSettled && !isBrief ? stopAfter(samplesMs, repeat) : undefined;
+  const mayStop = (isSettled || repeat.stability === undefined) && !isBrief;
+  const stop = mayStop ? stopAfter(samplesMs, repeat) : undefined;
   return stop && { samplesMs, stable: stop === "known" && !isSlowed, slowed: isSlowed };
 }
 

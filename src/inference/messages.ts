@@ -63,11 +63,11 @@ const repeatSchema = z.strictObject({
   warmups: z.number().int().nonnegative(),
   repeats: z.number().int().positive(),
   /**
-   * Warm-ups, and then timed runs, go on for so long at least, or `SETTLED_RUNS` times: short models
-   * take a few dozen runs until they are as fast as they stay. Absent: 0.
+   * Warm-ups, if any, and then timed runs, go on for so long at least, or `SETTLED_RUNS` times: short
+   * models take a few dozen runs until they are as fast as they stay. Absent: 0.
    */
   settleMs: z.number().nonnegative().optional(),
-  /** Goes on after `repeats` until this holds or its own limit is reached; absent: never goes on. */
+  /** Goes on after `repeats` until this holds or its own limit is reached; absent: times just so many. */
   stability: stabilitySchema.optional(),
   /** No further repeat starts after this time, warm-ups counted; one always runs. */
   budgetMs: z.number().positive(),

@@ -1,7 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { timeRuns } from "../../src/inference/child-runs.js";
 
-const REPEAT = { warmups: 1, repeats: 3, budgetMs: 60_000 };
+const EXACTLY = { warmups: 1, repeats: 3, budgetMs: 60_000 };
+const REPEAT = {
+  ...EXACTLY,
+  stability: { relativeHalfWidth: 1, confidence: 0.75, negligibleMs: 1, repeatsMax: 3 },
+};
 
 /** Tells these times one after another, the last one for ever. */
 function processor(...readingsMs: number[]) {
@@ -48,6 +52,20 @@ describe("timeRuns", () => {
     const { samplesMs } = await timeRuns(REPEAT, processor(1), model.run);
     expect(samplesMs.length).toBeGreaterThanOrEqual(3);
     expect(model.calls).toBeLessThanOrEqual(1 + 9);
+  });
+
+  it("runs just so often where no certainty is asked for, on a slow processor too", async () => {
+    const model = work();
+    const timed = await timeRuns(EXACTLY, processor(1, 1.7), model.run);
+    expect(model.calls).toBe(1 + 3);
+    expect(timed.samplesMs).toHaveLength(3);
+    expect(timed.slowed).toBe(true);
+  });
+
+  it("goes without warm-ups where none are asked for, however long it is to settle", async () => {
+    const model = work();
+    await timeRuns({ ...EXACTLY, warmups: 0, settleMs: 60_000 }, processor(1), model.run);
+    expect(model.calls).toBe(20);
   });
 
   it("does not count runs between which the processor was slow", async () => {
