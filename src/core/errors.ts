@@ -26,6 +26,7 @@ export const ERROR_CODES = {
   BROKER_UNAVAILABLE: "The MQTT broker cannot be reached or refuses the login.",
   COMMAND_FAILED: "A node answered a command with an error.",
   COMMAND_TIMEOUT: "A node did not answer a command in time.",
+  NODE_LOST: "A node went offline or was restarted in the middle of a measurement.",
   STORE_WRITE_FAILED: "The state file could not be written; the last good plan stays in force.",
   STORE_LOCKED: "Another daemon uses this state directory.",
   FILE_UNWRITABLE: "A file that a command was asked for could not be written.",

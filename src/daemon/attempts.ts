@@ -48,6 +48,7 @@ const MODEL_FAULTS: ReadonlySet<ErrorCode | undefined> = new Set([
 
 /** A profile that was just measured may still be on its way here. */
 const ARRIVAL_MS = 30_000;
+const CUT_SHORT_MAX = 1_000;
 
 /** What came of the last attempt at each job, and what follows from that. */
 export class Attempts {
@@ -56,6 +57,8 @@ export class Attempts {
   readonly #byKey = new Map<string, Attempt>();
   /** Models that cannot be measured for what is in their file, by model and software. */
   readonly #badModels = new Map<string, Failure>();
+  /** Those that ended with their node's going, by key; the oldest first. */
+  readonly #cutShort = new Set<string>();
 
   constructor(limits: AttemptLimits, deps: AttemptDeps) {
     this.#limits = limits;
@@ -71,10 +74,10 @@ export class Attempts {
     return this.#deps.clock.monotonicMs() >= notBeforeMs;
   }
 
-  /** Whether its profile is missing, of another environment, or too old. */
+  /** Whether its profile is missing, of another environment, too old, or was about to be renewed. */
   isNeeded(job: BenchmarkJob): boolean {
     const { profileOf, staleIn, clock } = this.#deps;
-    if (profileOf(job) === undefined) return true;
+    if (profileOf(job) === undefined || this.#cutShort.has(jobKey(job))) return true;
     const stale = staleIn(job);
     if (stale !== undefined && this.#byKey.get(jobKey(job))?.measuredIn !== stale) return true;
     return clock.nowMs() - this.renewedAt(job) > this.#limits.maxProfileAgeMs;
@@ -96,6 +99,7 @@ export class Attempts {
   succeeded(job: BenchmarkJob, measuredIn: string | undefined): void {
     const { clock } = this.#deps;
     this.#badModels.delete(this.#modelKey(job));
+    this.#cutShort.delete(jobKey(job));
     this.#byKey.set(jobKey(job), {
       failures: 0,
       notBeforeMs: clock.monotonicMs() + ARRIVAL_MS,
@@ -103,6 +107,13 @@ export class Attempts {
       succeededAtMs: clock.nowMs(),
       measuredIn,
     });
+  }
+
+  /** Its node went in the middle of it: it is due when that is back. */
+  cutShort(job: BenchmarkJob): void {
+    this.#cutShort.add(jobKey(job));
+    const [oldest] = this.#cutShort;
+    if (this.#cutShort.size > CUT_SHORT_MAX && oldest !== undefined) this.#cutShort.delete(oldest);
   }
 
   /**
@@ -140,6 +151,7 @@ export class Attempts {
   clear(): void {
     this.#byKey.clear();
     this.#badModels.clear();
+    this.#cutShort.clear();
   }
 
   /** Failures that persist, in plain words. */

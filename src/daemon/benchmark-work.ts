@@ -47,6 +47,7 @@ export async function startMeasuring(running: Running, telemetry: Telemetry): Pr
           context,
           isRunning: (sha256, node) => parts.benchmarks?.isRunning(sha256, node) ?? false,
         }),
+      isOnline: (node) => context.node(node)?.status === "online",
       profileOf: (job) => {
         const state = context.node(job.node);
         return state === undefined ? own(job) : context.profileFor(job.model.sha256, state);

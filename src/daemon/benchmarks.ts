@@ -1,4 +1,4 @@
-import { isAppError, type Logger } from "../core/index.js";
+import { AppError, isAppError, type Logger } from "../core/index.js";
 import { type AttemptDeps, type AttemptLimits, Attempts } from "./attempts.js";
 import { type BenchmarkJob, jobKey, jobName } from "./benchmark-job.js";
 import type { HostTurns } from "./host-turns.js";
@@ -21,6 +21,7 @@ export interface MeasureLimits {
 export interface BenchmarkDeps extends AttemptDeps {
   /** Every model with every node that is to be measured for it, at this moment. */
   wanted: () => readonly BenchmarkJob[];
+  isOnline: (node: string) => boolean;
   /** Measures and records the profile; resolves with what was done, rejects when that failed. */
   measure: (job: BenchmarkJob, limits: MeasureLimits) => Promise<string>;
   onFinished: (job: BenchmarkJob, outcome: { elapsedMs: number; ok: boolean }) => void;
@@ -51,9 +52,6 @@ interface UnderWay {
   done: Promise<void>;
   gone: AbortController;
 }
-
-/** Why a benchmark ends whose node or model is wanted no longer. */
-const NODE_GONE = "gone";
 
 /**
  * Measures what is missing, stale, too old, or asked for by the schedule: one job at a time on a host,
@@ -90,7 +88,7 @@ export function startBenchmarks(limits: BenchmarkLimits, deps: BenchmarkDeps): B
   const pass = (): void => {
     const wanted = deps.wanted();
     attempts.forgetOthers(wanted);
-    giveUpOthers(running, wanted);
+    giveUpOthers(running, wanted, deps);
     const toRefresh = wanted.filter((job) => !attempts.isNeeded(job) && !isRefreshed(job));
     const isBusy = wanted.some((job) => running.has(jobKey(job)) && !isRefreshed(job));
     refresh.look(toRefresh.map(jobName), isBusy);
@@ -138,9 +136,16 @@ export function startBenchmarks(limits: BenchmarkLimits, deps: BenchmarkDeps): B
 function giveUpOthers(
   running: ReadonlyMap<string, UnderWay>,
   wanted: readonly BenchmarkJob[],
+  { isOnline }: Pick<BenchmarkDeps, "isOnline">,
 ): void {
-  for (const [key, { gone }] of running) {
-    if (!wanted.some((job) => jobKey(job) === key)) gone.abort(NODE_GONE);
+  for (const [key, { job, gone }] of running) {
+    if (wanted.some((one) => jobKey(one) === key)) continue;
+    const { node } = job;
+    gone.abort(
+      isOnline(node)
+        ? new AppError("ABORTED", "it is wanted no longer")
+        : new AppError("NODE_LOST", `${node} has gone`),
+    );
   }
 }
 
@@ -169,8 +174,14 @@ async function run(
   } catch (error) {
     // Given up, by us or for want of time; what was measured is kept for the next time.
     if (signal.aborted || isAppError(error, "ABORTED")) {
-      const outcome = signal.reason === NODE_GONE ? "given up, the node has gone" : "given up";
-      log.info({ outcome }, "benchmark ended");
+      const why: unknown = signal.reason;
+      const outcome = isAppError(why) ? `given up: ${why.message}` : "given up";
+      if (isAppError(why, "NODE_LOST")) {
+        attempts.cutShort(job);
+        log.warn({ err: why }, "benchmark ended");
+      } else {
+        log.info({ outcome }, "benchmark ended");
+      }
       return outcome;
     }
     const pauseMs = attempts.failed(job, error);

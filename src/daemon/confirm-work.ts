@@ -122,20 +122,14 @@ async function measureThere(
   const { timeoutMs } = confirm;
   const sidecarsOf = running.sidecars.of.bind(running.sidecars);
   const told = await asTold(model, { benchmark, sidecarsOf, signal });
-  const bootId = running.context.node(node)?.bootId;
   tellLiveWork(running, node);
-  try {
-    const data = await running.parts.telemetry?.command(
-      node,
-      "measure",
-      { ...told, ranges, timeoutMs },
-      { timeoutMs: timeoutMs + ANSWER_ALLOWANCE_MS, leaseMs: LEASE_MS, signal },
-    );
-    return checked({ node, ranges }, data);
-  } catch (error) {
-    if (running.context.node(node)?.bootId === bootId) throw error;
-    return { kind: "failed", reason: `${node} was restarted while it measured` };
-  }
+  const data = await running.parts.telemetry?.command(
+    node,
+    "measure",
+    { ...told, ranges, timeoutMs },
+    { timeoutMs: timeoutMs + ANSWER_ALLOWANCE_MS, leaseMs: LEASE_MS, signal },
+  );
+  return checked({ node, ranges }, data);
 }
 
 /** The answer, if it is one to what was asked. */

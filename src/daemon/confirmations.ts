@@ -1,4 +1,11 @@
-import { type Clock, errorMessage, isAppError, type Logger } from "../core/index.js";
+import {
+  AppError,
+  type Clock,
+  type ErrorCode,
+  errorMessage,
+  isAppError,
+  type Logger,
+} from "../core/index.js";
 import type { MeasureAnswer, RangeMeasurement } from "../protocol/index.js";
 import type { LayerRange } from "./artifacts.js";
 import type { ModelFile } from "./models.js";
@@ -35,6 +42,15 @@ interface Trouble {
   busySinceMs: number | undefined;
 }
 
+interface UnderWay {
+  job: ConfirmJob;
+  done: Promise<void>;
+  lost: AbortController;
+}
+
+/** What may be the partition's own doing: it takes too long, or takes the whole node down. */
+const FAULTS: ReadonlySet<ErrorCode> = new Set(["COMMAND_TIMEOUT", "NODE_LOST"]);
+
 const RETRY_MS = 10_000;
 const RETRY_MS_MAX = 3_600_000;
 const BUSY_PAUSE_MS = 1_000;
@@ -48,7 +64,7 @@ export class Confirmations {
   readonly #deps: ConfirmDeps;
   readonly #stop = new AbortController();
   readonly #wanted = new Map<string, readonly ConfirmJob[]>();
-  readonly #running = new Map<string, { job: ConfirmJob; done: Promise<void> }>();
+  readonly #running = new Map<string, UnderWay>();
   readonly #troubles = new Map<string, Trouble>();
 
   constructor(deps: ConfirmDeps) {
@@ -66,6 +82,12 @@ export class Confirmations {
     const trouble = this.#troubles.get(keyOf(modelSha256, node));
     const isOver = trouble === undefined || this.#deps.clock.monotonicMs() >= trouble.notBeforeMs;
     return isOver ? { kind: "open" } : trouble.standing;
+  }
+
+  /** The node went offline: what it measured comes to nothing. */
+  nodeLost(node: string): void {
+    const error = new AppError("NODE_LOST", `${node} has gone while it measured`);
+    this.#running.get(node)?.lost.abort(error);
   }
 
   isRunning(node: string): boolean {
@@ -90,27 +112,30 @@ export class Confirmations {
       const trouble = this.#troubles.get(keyOf(job.model.sha256, job.node));
       const isPausing = this.#deps.clock.monotonicMs() < (trouble?.notBeforeMs ?? 0);
       if (this.#running.has(job.node) || isPausing) continue;
-      const done = this.#run(job).finally(() => {
+      const lost = new AbortController();
+      const done = this.#run(job, lost.signal).finally(() => {
         this.#running.delete(job.node);
         this.#deps.onChanged();
         this.#pump();
       });
-      this.#running.set(job.node, { job, done });
+      this.#running.set(job.node, { job, done, lost });
     }
   }
 
-  async #run(job: ConfirmJob): Promise<void> {
+  async #run(job: ConfirmJob, lost: AbortSignal): Promise<void> {
     try {
-      const answer = await this.#deps.measure(job, this.#stop.signal);
+      const signal = AbortSignal.any([this.#stop.signal, lost]);
+      const answer = await this.#deps.measure(job, signal);
       if (answer.kind === "busy") this.#noteBusy(job);
       else if (answer.kind === "failed") this.#noteTrouble(job, "failed", answer.reason);
       else {
         await this.#deps.onMeasured(job, answer);
         this.#troubles.delete(keyOf(job.model.sha256, job.node));
       }
-    } catch (error) {
+    } catch (thrown) {
       if (this.#stop.signal.aborted) return;
-      const kind = isAppError(error, "COMMAND_TIMEOUT") ? "failed" : "unable";
+      const error: unknown = lost.aborted ? lost.reason : thrown;
+      const kind = isAppError(error) && FAULTS.has(error.code) ? "failed" : "unable";
       this.#noteTrouble(job, kind, errorMessage(error));
     } finally {
       // The pass that comes wants it anew, where it is still to be measured.

@@ -78,6 +78,7 @@ function watchPresence(running: Running): Presence {
       nodes: () => context.nodes().filter(({ node }) => node !== running.self.node),
       apply: (state) => {
         context.recordNode(state);
+        if (state.status === "offline") running.parts.confirmations?.nodeLost(state.node);
         wake(running);
       },
       signal: stop.signal,

@@ -43,7 +43,7 @@ export class CommandCaller {
     this.#send = send;
   }
 
-  /** Resolves with the answer's data. COMMAND_FAILED, COMMAND_TIMEOUT, ABORTED. */
+  /** Resolves with the answer's data. COMMAND_FAILED, COMMAND_TIMEOUT, NODE_LOST, ABORTED. */
   async call(
     topic: CommandTopic,
     body: Readonly<Record<string, unknown>>,
@@ -98,7 +98,7 @@ export class CommandCaller {
     for (const pending of this.#pending.values()) {
       if (pending.topic.node !== node) continue;
       const text = `${node} was restarted during the command ${pending.topic.name}`;
-      pending.settle({ ok: false, error: new AppError("COMMAND_FAILED", text) });
+      pending.settle({ ok: false, error: new AppError("NODE_LOST", text) });
     }
   }
 

@@ -80,6 +80,7 @@ describe("benchmarks of a daemon", () => {
     const benchmarks = startBenchmarks(LIMITS, {
       ...deps,
       wanted: () => jobs,
+      isOnline: (name) => jobs.some(({ node }) => node === name),
       profileOf: ({ node }) => profiles.get(node),
       staleIn: ({ node }) => stale.get(node),
       softwareOf: ({ node }) => options.software?.[node] ?? "",
@@ -179,10 +180,25 @@ describe("benchmarks of a daemon", () => {
     const gone = under.jobs.splice(0);
     await under.pass(1_000);
     expect(under.running.size).toBe(0);
-    expect(under.benchmarks.lastOutcome()).toBe("net on a: given up, the node has gone");
+    expect(under.benchmarks.lastOutcome()).toBe("net on a: given up: a has gone");
     under.jobs.push(...gone);
     await under.pass(1_000);
     expect(under.running.size).toBe(1);
+  });
+
+  it("renews a profile after all whose node went while it was renewed", async () => {
+    const under = await start([job("a")], { measuredAgoMs: HOUR_MS });
+    under.benchmarks.refreshAll();
+    await under.pass(1_000);
+    expect(under.running.size).toBe(1);
+    const gone = under.jobs.splice(0);
+    await under.pass(1_000);
+    under.jobs.push(...gone);
+    await under.pass(1_000);
+    expect(under.running.size).toBe(1);
+    under.running.get("a")?.end();
+    await under.pass(HOUR_MS);
+    expect(under.running.size).toBe(0);
   });
 
   it("waits longer after each failure, names it, and keeps the profile it has", async () => {

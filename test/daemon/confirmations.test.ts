@@ -19,9 +19,11 @@ function start() {
   const answers: ((answer: MeasureAnswer | Error) => void)[] = [];
   let measured = 0;
   const confirmations = new Confirmations({
-    measure: ({ node, ranges }) => {
+    measure: ({ node, ranges }, signal) => {
       asked.push(`${node} ${ranges[0]?.lastLayer ?? 0}`);
       return new Promise((resolve, reject) => {
+        const giveUp = (): void => reject(new AppError("ABORTED", "given up"));
+        signal.addEventListener("abort", giveUp);
         answers.push((answer) => (answer instanceof Error ? reject(answer) : resolve(answer)));
       });
     },
@@ -63,6 +65,22 @@ describe("confirmations", () => {
     expect(asked).toHaveLength(3);
   });
 
+  it("end with a node that goes, and only there", async () => {
+    const { clock, asked, confirmations } = start();
+    const jobs = [job("gpu-1", 1), job("cam-1", 1)];
+    confirmations.want("vision", jobs);
+    confirmations.nodeLost("gpu-1");
+    await until(() => !confirmations.isRunning("gpu-1"));
+    expect(confirmations.isRunning("cam-1")).toBe(true);
+    expect(confirmations.standing(model.sha256, "gpu-1")).toEqual({
+      kind: "failed",
+      reason: "gpu-1 has gone while it measured",
+    });
+    clock.advance(10_000);
+    confirmations.want("vision", jobs);
+    expect(asked).toEqual(["gpu-1 1", "cam-1 1", "gpu-1 1"]);
+  });
+
   it("ask a busy node again, until it has been busy for too long", async () => {
     const { clock, asked, answer, confirmations } = start();
     const standing = () => confirmations.standing(model.sha256, "gpu-1");
@@ -85,6 +103,7 @@ describe("confirmations", () => {
   it.each([
     { answer: new AppError("COMMAND_FAILED", "no such command"), kind: "unable" },
     { answer: new AppError("COMMAND_TIMEOUT", "no answer"), kind: "failed" },
+    { answer: new AppError("NODE_LOST", "restarted"), kind: "failed" },
     { answer: { kind: "failed", reason: "crashed" } as const, kind: "failed" },
   ])("remember what failed ($kind), and pause twice as long each time", async (given) => {
     const { clock, asked, answer, confirmations } = start();
