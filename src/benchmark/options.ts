@@ -110,7 +110,7 @@ export const benchmarkOptionsSchema = z.strictObject({
     .max(100)
     .default(LIVE_SHARE_PERCENT)
     .describe(
-      "The same while runtimes report live work on the node, whose p95 it then hardly changes. Such rests are bounded by a third of timeoutMs, and those of a partition that a plan waits for by a tenth of its time limit.",
+      "The same while runtimes report live work on the machine, whose p95 it then hardly changes. Such rests are bounded by a third of timeoutMs, and those of a partition that a plan waits for by a tenth of its time limit.",
     ),
   maxCutTensors: z
     .number()

@@ -9,7 +9,7 @@ import { createMeasure } from "./measure.js";
 import { type RefreshRun, startRefreshRun } from "./refresh-run.js";
 import { keep, pipelinesOf, type Running, takeProfile } from "./running.js";
 import { startSchedule } from "./schedule.js";
-import { softwareOf, wantedBenchmarks } from "./wanted.js";
+import { hostOf, softwareOf, wantedBenchmarks } from "./wanted.js";
 
 const RESYNC_MS = 1_000;
 const RETRY_MS = 10_000;
@@ -61,7 +61,7 @@ export async function startMeasuring(running: Running, telemetry: Telemetry): Pr
         config: () => running.desired.config,
         profileOf: own,
         sidecarsOf: (model, signal) => running.sidecars.of(model, signal),
-        liveWork: () => running.busy.liveWork(running.self.node),
+        liveWork: () => running.busy.liveWork(hostOf(running.self)),
         checkpoints,
         telemetry,
         onProfile: (profile) => takeProfile(running, profile),

@@ -99,7 +99,7 @@ async function measureHere(
   const { benchmark, confirm, emulate } = running.desired.config;
   const { path, name, inputs } = model;
   const options = { ...withCutsOf(model, benchmark), timeoutMs: confirm.timeoutMs };
-  const liveWork = () => busy.liveWork(self.node);
+  const liveWork = () => busy.liveWork(hostOf(self));
   const beforeStep = createPace(confirmingPaceOf(options), { clock, liveWork });
   const answer = await answerMeasure(
     { path, modelName: name, inputs, ranges, emulatedSlowdown: emulate.slowdown },

@@ -90,8 +90,9 @@ export class Confirmations {
     this.#running.get(node)?.lost.abort(error);
   }
 
-  isRunning(node: string): boolean {
-    return this.#running.has(node);
+  /** Those that measure at present. */
+  nodes(): string[] {
+    return [...this.#running.keys()];
   }
 
   /** "layers 0–22 of mobilenet on cam-1"; undefined where nothing is measured. */

@@ -5,7 +5,7 @@ import { createMetrics } from "../metrics/index.js";
 import type { Status } from "../protocol/index.js";
 import { Bars } from "./bars.js";
 import { startMeasuring } from "./benchmark-work.js";
-import { BusyNodes } from "./busy-nodes.js";
+import { BusyHosts } from "./busy-hosts.js";
 import { startConfirming } from "./confirm-work.js";
 import { openFoundation } from "./foundation.js";
 import { startHearing } from "./hear.js";
@@ -55,7 +55,7 @@ export async function startDaemon(config: DaemonConfig, deps: DaemonDeps): Promi
       }),
       bars: new Bars(),
       loads: new Loads(),
-      busy: new BusyNodes(deps.clock),
+      busy: new BusyHosts(deps.clock),
       turns: new HostTurns(),
       progress: new ProgressBoard(deps.clock),
       sidecars: new Sidecars((model, signal) =>

@@ -9,7 +9,7 @@ import type { Bars } from "./bars.js";
 import type { Benchmarks } from "./benchmarks.js";
 import type { DaemonDeps } from "./deps.js";
 import { controlled } from "./controlled.js";
-import type { BusyNodes } from "./busy-nodes.js";
+import type { BusyHosts } from "./busy-hosts.js";
 import type { Foundation } from "./foundation.js";
 import type { HostTurns } from "./host-turns.js";
 import type { Loads } from "./loads.js";
@@ -46,8 +46,8 @@ export interface Running extends Foundation, DaemonDeps {
   bars: Bars;
   /** How busy nodes are, by plans and by their runtimes' reports. */
   loads: Loads;
-  /** Which nodes are overloaded with live work. */
-  busy: BusyNodes;
+  /** Which machines serve requests, by their runtimes' reports. */
+  busy: BusyHosts;
   /** Turns at the machines to be measured. */
   turns: HostTurns;
   progress: ProgressBoard;

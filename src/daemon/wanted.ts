@@ -39,7 +39,7 @@ export function wantedBenchmarks(inputs: WantedInputs): BenchmarkJob[] {
 }
 
 /** The machine of a node: nodes that do not tell have one of their own. */
-export function hostOf({ node, hostId }: NodeState): string {
+export function hostOf({ node, hostId }: Pick<NodeState, "node" | "hostId">): string {
   return hostId ?? `node ${node}`;
 }
 

@@ -1,7 +1,8 @@
 import { expect, it } from "vitest";
-import { BusyNodes } from "../../src/daemon/busy-nodes.js";
+import { BusyHosts } from "../../src/daemon/busy-hosts.js";
 import { Context } from "../../src/daemon/context.js";
 import { Loads } from "../../src/daemon/loads.js";
+import { ProgressBoard } from "../../src/daemon/progress-board.js";
 import { takeReport } from "../../src/daemon/reports.js";
 import type { Running } from "../../src/daemon/running.js";
 import type { NodeState, ReportMessage } from "../../src/protocol/index.js";
@@ -22,12 +23,12 @@ const BUSY: ReportMessage = {
 
 it("takes reports of nodes that were heard of only: made-up names fill no memory", () => {
   const clock = new ManualClock();
-  const busy = new BusyNodes(clock);
+  const busy = new BusyHosts(clock);
   const loads = new Loads();
   const context = new Context();
   // No more of a daemon than a report without stages and transfers is taken into.
   const running = {
-    ...{ clock, busy, loads, context },
+    ...{ clock, busy, loads, context, progress: new ProgressBoard(clock) },
     parts: {},
     self: { node: "gpu-1" },
     store: { state: emptyState("epoch") },
@@ -35,11 +36,11 @@ it("takes reports of nodes that were heard of only: made-up names fill no memory
   };
   const report = (): void => takeReport(running as unknown as Running, "gpu-1", BUSY);
   report();
-  expect(busy.liveWork("gpu-1")).toBe("none");
+  expect(busy.liveWork("node gpu-1")).toBe("none");
   expect(loads.factorOf("gpu-1", clock.monotonicMs())).toBe(1);
   context.recordNode({ node: "gpu-1" } as NodeState);
   report();
-  expect(busy.liveWork("gpu-1")).toBe("overload");
+  expect(busy.liveWork("node gpu-1")).toBe("overload");
   expect(loads.factorOf("gpu-1", clock.monotonicMs())).toBeGreaterThan(1);
 });
 
@@ -83,7 +84,8 @@ function measuredSite(measuredMs: number, confirm: { enabled: boolean }) {
   const factorAfter = (layers: readonly [number, number], computeMs: number): number => {
     const plan = planFor(...layers);
     const running = {
-      ...{ clock, loads, context, busy: new BusyNodes(clock), parts: {} },
+      ...{ clock, loads, context, busy: new BusyHosts(clock), parts: {} },
+      progress: new ProgressBoard(clock),
       confirmed: [range],
       self: { node: "gpu-1" },
       store: {

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
+import { readHostId } from "../../src/benchmark/index.js";
 import { subscribe } from "../../src/client/index.js";
 import { seededRandom, silentLogger, systemClock } from "../../src/core/index.js";
 import type { NodeState } from "../../src/protocol/index.js";
@@ -35,7 +36,7 @@ describe("live work on a node that is benchmarked", () => {
     // An agent whose benchmark never ends.
     const agent = await connectTelemetry(
       mqttOptionsSchema.parse({ url: daemon.broker }),
-      { site: SITE, state: STATE, role: "agent" },
+      { site: SITE, state: { ...STATE, hostId: (await readHostId())! }, role: "agent" },
       {
         log: silentLogger,
         clock: systemClock,
@@ -63,17 +64,20 @@ describe("live work on a node that is benchmarked", () => {
 
     const stop = new AbortController();
     const url = `http://127.0.0.1:${daemon.port}`;
-    const runtime = subscribe(url, { role: "runtime", node: "cam-1", signal: stop.signal });
-    const following = (async () => {
-      for await (const update of runtime) expect(update.kind).toBeDefined();
-    })();
-    cleanup.push(async () => {
-      stop.abort();
-      await following;
-    });
+    const runtimeOf = (node: string) => {
+      const runtime = subscribe(url, { role: "runtime", node, signal: stop.signal });
+      const following = (async () => {
+        for await (const update of runtime) expect(update.kind).toBeDefined();
+      })();
+      cleanup.push(async () => {
+        stop.abort();
+        await following;
+      });
+      return (busy: boolean, stages: typeof served): boolean =>
+        runtime.report({ pipeline: "vision", revision: 1, stages, transfers: [], busy });
+    };
     const served = [{ node: "cam-1", computeMs: 1 }];
-    const report = (busy: boolean, stages: typeof served): boolean =>
-      runtime.report({ pipeline: "vision", revision: 1, stages, transfers: [], busy });
+    const report = runtimeOf("cam-1");
     await until(() => daemon.status().subscribers === 1 && report(false, []));
     expect(yields).toEqual([]);
     report(false, served);
@@ -82,5 +86,11 @@ describe("live work on a node that is benchmarked", () => {
     report(true, served);
     await until(() => yields[1]);
     expect(yields[1]).toMatchObject({ forMs: 10_000, overload: true });
+
+    // On the same machine as the agent.
+    const reportOfEdge = runtimeOf("edge-1");
+    const toldBefore = yields.length;
+    await until(() => reportOfEdge(true, []) && yields.length > toldBefore);
+    expect(yields.at(-1)).toMatchObject({ forMs: 10_000, overload: true });
   });
 });
