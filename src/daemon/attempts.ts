@@ -35,15 +35,18 @@ interface Attempt extends Failure {
 }
 
 /**
- * What is in the file is wrong, or what the options say of it: another machine finds the same. Not where
- * the node may be to blame: its own limit on sizes, a damaged download, too little memory to compute.
+ * What is in the file is wrong, or what the options say of it: another machine finds the same, as a rule.
+ * Not where the node is more likely to blame: its own limit on sizes, too little memory or time.
  */
 const MODEL_FAULTS: ReadonlySet<ErrorCode | undefined> = new Set([
+  "MODEL_UNREADABLE",
   "MODEL_UNSUPPORTED",
   "MODEL_INPUT_UNBOUND",
   "MODEL_INPUT_INVALID",
   "MODEL_UNSTABLE",
   "MODEL_NOT_A_NUMBER",
+  "MODEL_NOT_EQUAL",
+  "INFERENCE_FAILED",
 ]);
 
 /** A profile that was just measured may still be on its way here. */
@@ -57,6 +60,8 @@ export class Attempts {
   readonly #byKey = new Map<string, Attempt>();
   /** Models that cannot be measured for what is in their file, by model and software. */
   readonly #badModels = new Map<string, Failure>();
+  /** Models that were measured somewhere, by the same: what fails at them is the node. */
+  readonly #provenModels = new Set<string>();
   /** Those that ended with their node's going, by key; the oldest first. */
   readonly #cutShort = new Set<string>();
 
@@ -99,6 +104,7 @@ export class Attempts {
   succeeded(job: BenchmarkJob, measuredIn: string | undefined): void {
     const { clock } = this.#deps;
     this.#badModels.delete(this.#modelKey(job));
+    this.#provenModels.add(this.#modelKey(job));
     this.#cutShort.delete(jobKey(job));
     this.#byKey.set(jobKey(job), {
       failures: 0,
@@ -116,15 +122,25 @@ export class Attempts {
     if (this.#cutShort.size > CUT_SHORT_MAX && oldest !== undefined) this.#cutShort.delete(oldest);
   }
 
+  /** Whether the model is known to be sound on a node with this software. */
+  isProven(job: BenchmarkJob): boolean {
+    return this.#provenModels.has(this.#modelKey(job)) || this.#deps.profileOf(job) !== undefined;
+  }
+
+  /** Whether a fault of the model's own would be the same for both. */
+  areAlike(one: BenchmarkJob, other: BenchmarkJob): boolean {
+    return this.#modelKey(one) === this.#modelKey(other);
+  }
+
   /**
    * Milliseconds until the job may be tried again: longer after each failure. A fault of the model's own
-   * counts for all nodes with the same software, so that it is met once and not on each of them.
+   * counts for all nodes with the same software, so that it is met once and not on each of them; the
+   * next try falls to another node, in case the first was to blame.
    */
   failed(job: BenchmarkJob, error: unknown): number {
-    const isModels = MODEL_FAULTS.has(codeOf(error));
-    const before = isModels
-      ? this.#badModels.get(this.#modelKey(job))
-      : this.#byKey.get(jobKey(job));
+    const isModels = MODEL_FAULTS.has(codeOf(error)) && !this.isProven(job);
+    const own = this.#byKey.get(jobKey(job));
+    const before = isModels ? this.#badModels.get(this.#modelKey(job)) : own;
     const failures = (before?.failures ?? 0) + 1;
     const pauseMs = Math.min(this.#limits.retryMs * 2 ** (failures - 1), this.#limits.retryMsMax);
     const failure: Failure = {
@@ -132,10 +148,18 @@ export class Attempts {
       notBeforeMs: this.#deps.clock.monotonicMs() + pauseMs,
       problem: `benchmark of ${jobName(job)}: ${errorMessage(error)}`,
     };
-    if (isModels) this.#badModels.set(this.#modelKey(job), failure);
-    else {
-      const succeededAtMs = this.#byKey.get(jobKey(job))?.succeededAtMs ?? 0;
-      this.#byKey.set(jobKey(job), { ...failure, succeededAtMs, measuredIn: undefined });
+    const past = { succeededAtMs: own?.succeededAtMs ?? 0, measuredIn: undefined };
+    if (isModels) {
+      this.#badModels.set(this.#modelKey(job), failure);
+      const tries = (own?.failures ?? 0) + 1;
+      this.#byKey.set(jobKey(job), {
+        failures: tries,
+        notBeforeMs: 0,
+        problem: undefined,
+        ...past,
+      });
+    } else {
+      this.#byKey.set(jobKey(job), { ...failure, ...past });
     }
     return pauseMs;
   }
@@ -146,6 +170,7 @@ export class Attempts {
     for (const key of this.#byKey.keys()) if (!keys.has(key)) this.#byKey.delete(key);
     const models = new Set(wanted.map((job) => this.#modelKey(job)));
     for (const key of this.#badModels.keys()) if (!models.has(key)) this.#badModels.delete(key);
+    for (const key of this.#provenModels) if (!models.has(key)) this.#provenModels.delete(key);
   }
 
   clear(): void {

@@ -47,6 +47,10 @@ export async function startMeasuring(running: Running, telemetry: Telemetry): Pr
           context,
           isRunning: (sha256, node) => parts.benchmarks?.isRunning(sha256, node) ?? false,
         }),
+      hasRun: ({ model, node }) => {
+        const told = running.progress.of(node);
+        return told?.model.sha256 === model.sha256 && told.done > 0;
+      },
       isOnline: (node) => context.node(node)?.status === "online",
       profileOf: (job) => {
         const state = context.node(job.node);

@@ -22,6 +22,8 @@ export interface BenchmarkDeps extends AttemptDeps {
   /** Every model with every node that is to be measured for it, at this moment. */
   wanted: () => readonly BenchmarkJob[];
   isOnline: (node: string) => boolean;
+  /** Whether the benchmark under way has run the model as a whole. */
+  hasRun: (job: BenchmarkJob) => boolean;
   /** Measures and records the profile; resolves with what was done, rejects when that failed. */
   measure: (job: BenchmarkJob, limits: MeasureLimits) => Promise<string>;
   onFinished: (job: BenchmarkJob, outcome: { elapsedMs: number; ok: boolean }) => void;
@@ -47,8 +49,12 @@ export interface Benchmarks {
   stop(): Promise<void>;
 }
 
+/** So long other nodes wait at most for the first one to find out whether a model is any good. */
+const TRIAL_MS = 30_000;
+
 interface UnderWay {
   job: BenchmarkJob;
+  startedMs: number;
   done: Promise<void>;
   gone: AbortController;
 }
@@ -69,7 +75,8 @@ export function startBenchmarks(limits: BenchmarkLimits, deps: BenchmarkDeps): B
     running.size < limits.hostsMax &&
     !running.has(jobKey(job)) &&
     turns.isFree(job.host) &&
-    attempts.mayBegin(job);
+    attempts.mayBegin(job) &&
+    !isOnTrial(job, running, { ...deps, attempts });
   const isRefreshed = (job: BenchmarkJob): boolean => attempts.renewedAt(job) >= refresh.beforeMs();
 
   const start = (job: BenchmarkJob, ends: AbortSignal[], timeLeftMs: number): void => {
@@ -82,7 +89,7 @@ export function startBenchmarks(limits: BenchmarkLimits, deps: BenchmarkDeps): B
       running.delete(jobKey(job));
       wake.abort();
     });
-    running.set(jobKey(job), { job, done, gone });
+    running.set(jobKey(job), { job, startedMs: clock.monotonicMs(), done, gone });
   };
 
   const pass = (): void => {
@@ -131,6 +138,22 @@ export function startBenchmarks(limits: BenchmarkLimits, deps: BenchmarkDeps): B
       return looping;
     },
   };
+}
+
+/** Whether another node is about to find out if the model, which nobody has measured yet, can be. */
+function isOnTrial(
+  job: BenchmarkJob,
+  running: ReadonlyMap<string, UnderWay>,
+  { attempts, hasRun, clock }: Pick<BenchmarkDeps, "hasRun" | "clock"> & { attempts: Attempts },
+): boolean {
+  const nowMs = clock.monotonicMs();
+  return [...running.values()].some(
+    (one) =>
+      nowMs - one.startedMs < TRIAL_MS &&
+      !hasRun(one.job) &&
+      attempts.areAlike(one.job, job) &&
+      !attempts.isProven(job),
+  );
 }
 
 function giveUpOthers(

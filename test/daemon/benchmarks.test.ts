@@ -56,6 +56,8 @@ describe("benchmarks of a daemon", () => {
       measuredAgoMs?: number;
       wallTimeMs?: number;
       software?: Record<string, string>;
+      /** Nodes that are yet to run the model. */
+      opening?: Set<string>;
     } = {},
   ): Promise<Under> {
     const clock = new ManualClock();
@@ -80,6 +82,7 @@ describe("benchmarks of a daemon", () => {
     const benchmarks = startBenchmarks(LIMITS, {
       ...deps,
       wanted: () => jobs,
+      hasRun: ({ node }) => options.opening?.has(node) !== true,
       isOnline: (name) => jobs.some(({ node }) => node === name),
       profileOf: ({ node }) => profiles.get(node),
       staleIn: ({ node }) => stale.get(node),
@@ -234,14 +237,47 @@ describe("benchmarks of a daemon", () => {
       "benchmark of net on a: a could not benchmark (MODEL_UNSUPPORTED)",
     ]);
     await under.pass(1_000);
-    expect([...under.running.keys()]).toEqual(["a"]);
-    // What one machine has too little of, another may have.
-    under.running.get("a")?.end(told("INFERENCE_MEMORY"));
-    await settle();
     expect([...under.running.keys()]).toEqual(["b"]);
+    // What one machine has too little of, another may have.
+    under.running.get("b")?.end(told("INFERENCE_MEMORY"));
+    await settle();
+    expect([...under.running.keys()]).toEqual(["a"]);
   });
 
-  it.each(["MODEL_TOO_LARGE", "MODEL_UNREADABLE", "INFERENCE_FAILED"] as const)(
+  it("tries a model that nobody has measured on one node, and others while that takes long", async () => {
+    const opening = new Set(["a", "b", "c"]);
+    const under = await start([job("a"), job("b"), job("c")], { opening });
+    expect([...under.running.keys()]).toEqual(["a"]);
+    under.running.get("a")?.end(new AppError("MODEL_UNREADABLE", "not an ONNX model"));
+    await settle();
+    expect(under.running.size).toBe(0);
+    expect(under.benchmarks.problems()).toEqual(["benchmark of net on a: not an ONNX model"]);
+    await under.pass(10_000);
+    // The next try is another's: the first may have been to blame.
+    expect([...under.running.keys()]).toEqual(["b"]);
+    await under.pass(29_000);
+    expect([...under.running.keys()]).toEqual(["b"]);
+    await under.pass(1_000);
+    expect([...under.running.keys()]).toEqual(["b", "c"]);
+  });
+
+  it("measures a model on all nodes once one has run it, and holds a node's own fault against it", async () => {
+    const opening = new Set(["a", "b"]);
+    const under = await start([job("a"), job("b")], { opening });
+    expect([...under.running.keys()]).toEqual(["a"]);
+    opening.delete("a");
+    await under.pass(1_000);
+    expect([...under.running.keys()]).toEqual(["a", "b"]);
+    under.running.get("a")?.end();
+    await settle();
+    under.running.get("b")?.end(new AppError("INFERENCE_FAILED", "cannot load it"));
+    under.jobs.push(job("c"));
+    await under.pass(1_000);
+    expect([...under.running.keys()]).toEqual(["c"]);
+    expect(under.benchmarks.problems()).toEqual(["benchmark of net on b: cannot load it"]);
+  });
+
+  it.each(["MODEL_TOO_LARGE", "INFERENCE_CRASHED"] as const)(
     "lets no node wait for what may be another's own fault (%s), and forgives it nothing",
     async (code) => {
       const under = await start([job("a", "h"), job("b", "h")]);
