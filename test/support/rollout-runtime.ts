@@ -28,6 +28,10 @@ export interface Node {
   down: readonly Frame[];
   up: readonly Answer[];
   client: Client;
+  /** The revisions that it said it was ready for since it was started. */
+  readyFor: readonly number[];
+  /** Frames sent to it so far. */
+  nonces: number;
 }
 
 export const NEW_CLIENT: Client = {
