@@ -15,4 +15,5 @@ export {
 } from "./browser.js";
 export { filePlanCache } from "./file-cache.js";
 export type { TlsOptions } from "./options.js";
-export { type SubscribeOptions, subscribe } from "./subscribe.js";
+export type { SubscribeOptions } from "./subscribe.js";
+export { subscribe } from "./subscribe-in-node.js";

@@ -75,21 +75,11 @@ export interface Subscription extends AsyncIterable<Update> {
   report(report: Report): boolean;
 }
 
-/**
- * Follows the plans of the daemon at `url` (`http://host:port`, `ws://…`), for ever: it reconnects with
- * full jitter and takes up where it was. The first update is a snapshot; then come changes, the newest
- * of each pipeline. A runtime acknowledges an update by asking for the next one: by then the plan must
- * be in force, and no request that began here on an older one may be under way.
- * `break` or `signal` closes the connection. Throws USAGE at once for a wrong URL, wrong names, or a
- * certificate without its key.
- */
+/** `subscribe` of both entries, without what each checks of `tls`. */
 export function subscribe(url: string, options: SubscribeOptions = {}): Subscription {
   const target = updatesUrl(url);
   const hello = parseValue(helloOf(options, undefined), subscribeMessageSchema);
   if (!hello.ok) throw new AppError("USAGE", `cannot subscribe: ${hello.message}`);
-  if ((options.tls?.cert === undefined) !== (options.tls?.key === undefined)) {
-    throw new AppError("USAGE", "a client certificate needs both tls.cert and tls.key");
-  }
   const connection = connectionOptionsSchema.parse(options.connection ?? {});
   let newest: Link | undefined;
   return {
