@@ -119,7 +119,8 @@ function openSchedule(running: Running) {
 function openRefreshRun(running: Running, log: Logger): RefreshRun {
   return startRefreshRun(() => running.desired.config.schedule.wallTimeMinutes * MS_PER_MINUTE, {
     resumed: running.store.state.schedule?.refreshBeforeAt ?? null,
-    save: (refreshBeforeAt) => remember(running, { refreshBeforeAt }),
+    began: (refreshBeforeAt) => remember(running, { refreshBeforeAt }),
+    ended: (beganAtMs) => forgetRun(running, beganAtMs),
     clock: running.clock,
     log,
   });
@@ -129,6 +130,18 @@ function remember(running: Running, schedule: Parameters<typeof withSchedule>[1]
   void keep(
     running,
     running.store.update((state) => withSchedule(state, schedule)),
+  );
+}
+
+/** An operator's order for another run may be in the state already, before that run begins. */
+function forgetRun(running: Running, beganAtMs: number): void {
+  void keep(
+    running,
+    running.store.update((state) =>
+      state.schedule?.refreshBeforeAt === beganAtMs
+        ? withSchedule(state, { refreshBeforeAt: null })
+        : state,
+    ),
   );
 }
 

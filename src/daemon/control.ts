@@ -1,6 +1,6 @@
 import { AppError } from "../core/index.js";
 import type { Control, Decision, Pin } from "../protocol/index.js";
-import { type StoreState, withControl, withDecision } from "../store/index.js";
+import { type StoreState, withControl, withDecision, withSchedule } from "../store/index.js";
 import { pipelinesOf, planOf, type Running, wake } from "./running.js";
 
 /**
@@ -18,9 +18,13 @@ export async function control(
   const { store, parts } = running;
   const wish = wishOf(command, pipeline, store.state);
   const decision = recordOf(running, pipeline, { command, by });
-  await store.update((state) =>
-    withDecision(wish === undefined ? state : withControl(state, { pipeline, ...wish }), decision),
-  );
+  await store.update((state) => {
+    const wished = wish === undefined ? state : withControl(state, { pipeline, ...wish });
+    // Together with the record: a daemon that is killed right behind it measures when it is back.
+    const begun =
+      command.action === "bench" ? withSchedule(wished, { refreshBeforeAt: decision.at }) : wished;
+    return withDecision(begun, decision);
+  });
   running.log.info({ pipeline, action: command.action, by }, "operator's command");
   if (command.action === "bench") parts.benchmarks?.refreshAll();
   if (command.action === "replan") parts.reconciler?.forget(pipeline);

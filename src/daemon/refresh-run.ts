@@ -19,8 +19,10 @@ export interface RefreshRun {
 export interface RefreshRunDeps {
   /** The begin of the run that was under way when the daemon stopped; null for none. */
   resumed: number | null;
-  /** Remembers the begin of the run under way over a restart; null at its end. */
-  save: (refreshBeforeAt: number | null) => void;
+  /** Remembers over a restart that a run began. */
+  began: (atMs: number) => void;
+  /** Remembers that the run which began then has ended; another one may have begun since. */
+  ended: (beganAtMs: number) => void;
   clock: Clock;
   log: Logger;
 }
@@ -35,8 +37,8 @@ export function startRefreshRun(wallTimeMs: () => number, deps: RefreshRunDeps):
   let leftOver: string | undefined;
 
   const close = (): void => {
+    deps.ended(beforeMs);
     beforeMs = 0;
-    deps.save(null);
     end.abort();
   };
   return {
@@ -46,7 +48,7 @@ export function startRefreshRun(wallTimeMs: () => number, deps: RefreshRunDeps):
       beforeMs = clock.nowMs();
       startedMs = clock.monotonicMs();
       leftOver = undefined;
-      deps.save(beforeMs);
+      deps.began(beforeMs);
     },
     isOpen: () => beforeMs > 0,
     beforeMs: () => beforeMs,

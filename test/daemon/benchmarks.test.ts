@@ -93,7 +93,8 @@ describe("benchmarks of a daemon", () => {
       refresh: startRefreshRun(() => options.wallTimeMs ?? HOUR_MS, {
         ...deps,
         resumed: options.resumed === undefined ? null : clock.nowMs() - options.resumed,
-        save: (at) => saved.push(at),
+        began: (at) => saved.push(at),
+        ended: () => saved.push(null),
       }),
     });
     stop = () => benchmarks.stop();
