@@ -165,6 +165,17 @@ describe("blocksInOrder", () => {
     expect(blocksInOrder(text, { sha256, blocks: [[0, 4]] }, 1)).toBeUndefined();
   });
 
+  it("knows kernels again that another process numbered in another order", () => {
+    const named = (...suffixes: string[]) =>
+      aProfile(...suffixes.map((one) => kernel(`ReorderOutput${one}`, 1)), run(4));
+    const digest = (profile: string) => digestOfKernels(readProfiledRuns(profile)!);
+    expect(digest(named("", "_token_845"))).toBe(digest(named("_token_861", "")));
+    expect(digest(named("", "_token_845"))).not.toBe(digest(named("")));
+    expect(digest(aProfile(kernel("layer_1", 1), run(1)))).not.toBe(
+      digest(aProfile(kernel("layer_2", 1), run(1))),
+    );
+  });
+
   it("knows no order of kernels that differ from run to run, or run twice", () => {
     const differ = aProfile(kernel("a", 1), run(1), kernel("b", 1), run(1));
     const twice = aProfile(kernel("a", 1), kernel("a", 1), run(2));
