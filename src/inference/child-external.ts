@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { realpathSync } from "node:fs";
 import { dirname } from "node:path";
 import { AppError } from "../core/index.js";
-import { inlineExternalData, type OnnxModel, withExtraOutputs } from "../model/index.js";
+import { inlineExternalData, type OnnxModel } from "../model/index.js";
 import { externalReader, hashed, MESSAGE_BYTES_MAX, openExternal } from "./child-files.js";
 
 const CHUNK_BYTES = 8 * 1_048_576;
@@ -10,7 +10,6 @@ const CHUNK_BYTES = 8 * 1_048_576;
 /** A model with what it needs from other files. */
 export interface CompleteModel {
   model: OnnxModel;
-  bytes: Uint8Array;
   /** Of the external data; undefined where there is none. */
   sha256: string | undefined;
   /** Where that lies, if it is too large to be held with the model. */
@@ -24,26 +23,24 @@ export interface CompleteModel {
  */
 export function completeModel(
   model: OnnxModel,
-  file: Uint8Array,
   source: { path: string; bytesMax: number },
 ): CompleteModel {
   const { path, bytesMax } = source;
   if (model.externalFiles.length === 0) {
-    return { model, bytes: file, sha256: undefined, externalDirectory: undefined };
+    return { model, sha256: undefined, externalDirectory: undefined };
   }
-  const held = file.byteLength + totalBytes(model, path);
+  const held = model.bytes.byteLength + totalBytes(model, path);
   if (held <= MESSAGE_BYTES_MAX || bytesMax <= MESSAGE_BYTES_MAX) {
-    const external = hashed(externalReader(path, bytesMax - file.byteLength));
+    const external = hashed(externalReader(path, bytesMax - model.bytes.byteLength));
     const complete = inlineExternalData(model, external.read);
-    const bytes = withExtraOutputs(complete, []);
-    return { model: complete, bytes, sha256: external.sha256(), externalDirectory: undefined };
+    return { model: complete, sha256: external.sha256(), externalDirectory: undefined };
   }
   if (held > bytesMax) {
     const text = `the model and its external files have ${held} bytes; larger ones than ${bytesMax} are not read (modelBytesMax)`;
     throw new AppError("MODEL_TOO_LARGE", text);
   }
   const externalDirectory = dirname(realpathSync(path));
-  return { model, bytes: file, sha256: hashFiles(model, path), externalDirectory };
+  return { model, sha256: hashFiles(model, path), externalDirectory };
 }
 
 function totalBytes({ externalFiles }: OnnxModel, path: string): number {

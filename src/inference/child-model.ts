@@ -61,7 +61,7 @@ export async function openModel(
   const file = readModelFile(request.path, childConfig.modelBytesMax);
   const parsed = parseModel(file);
   const source = { path: request.path, bytesMax: childConfig.modelBytesMax };
-  const { model: complete, bytes, ...external } = completeModel(parsed, file, source);
+  const { model: complete, ...external } = completeModel(parsed, source);
   const config = { ...childConfig, externalDirectory: external.externalDirectory };
 
   const feeds = bindInputs(complete.inputs, {
@@ -72,7 +72,7 @@ export async function openModel(
   const optimised = createOptimised(complete, config);
   let bound: Promise<OnnxModel> | undefined;
   const opening = {
-    ...{ complete, bytes, feeds, config, optimised },
+    ...{ complete, bytes: complete.bytes, feeds, config, optimised },
     bound: () => (bound ??= bindShapes(complete, { feeds, config })),
   };
   const identity = {
@@ -125,9 +125,13 @@ interface Findings {
 /** Runs the model, and looks for cut points and what ONNX Runtime fuses across them. */
 async function explore(opening: Opening, maxCutTensors: number): Promise<Findings> {
   const { complete, bytes, feeds, config, optimised } = opening;
-  const { types, notes } = await runBound(complete, feeds, config);
+  const cutsOf = (model: OnnxModel): CutPoint[] =>
+    maxCutTensors === 0 ? [] : findCutPoints(model, { maxCutTensors });
+  // Where shapes say more of the cuts, one run has to tell them first.
+  const early = complete.shapeDependents.size === 0 ? cutsOf(complete) : [];
+  const { types, notes } = await runBound(complete, crossingOf(early), { feeds, config });
   const model = await opening.bound();
-  const candidates = maxCutTensors === 0 ? [] : findCutPoints(model, { maxCutTensors });
+  const candidates = early.length > 0 ? early : cutsOf(model);
   await learnCrossing(model, candidates, { feeds, types, config });
 
   const legal = candidates.filter((cut) => cut.tensors.every((name) => types.has(name)));
@@ -179,16 +183,20 @@ function recall({ outputs, cutPoints }: KnownModel, feeds: Tensors): Findings {
 
 async function runBound(
   model: OnnxModel,
-  feeds: Tensors,
-  config: ChildConfig,
+  wished: readonly string[],
+  context: { feeds: Tensors; config: ChildConfig },
 ): Promise<{ types: Map<string, TensorInfo>; notes: string[] }> {
   const notes: string[] = [];
-  const { types, otherOutputs } = await runOnce(model, { feeds, config });
+  const { types, otherOutputs } = await runOnce(model, wished, context);
   for (const name of otherOutputs) {
     notes.push(`output ${printable(name)} is no tensor; it is neither compared nor sent`);
   }
-  for (const [name, tensor] of feeds) types.set(name, infoOf(name, tensor));
+  for (const [name, tensor] of context.feeds) types.set(name, infoOf(name, tensor));
   return { types, notes };
+}
+
+function crossingOf(cuts: readonly CutPoint[]): string[] {
+  return [...new Set(cuts.flatMap((cut) => cut.tensors))];
 }
 
 /** Adds to `types` those of the tensors that cross the cuts, where they can be fetched. */
@@ -198,8 +206,7 @@ async function learnCrossing(
   context: { feeds: Tensors; types: Map<string, TensorInfo>; config: ChildConfig },
 ): Promise<void> {
   const { feeds, types, config } = context;
-  const crossing = new Set(cuts.flatMap((cut) => cut.tensors));
-  const unknown = [...crossing].filter((name) => !types.has(name));
+  const unknown = crossingOf(cuts).filter((name) => !types.has(name));
   await fetchTensors(model, unknown, {
     feeds,
     config,
@@ -229,12 +236,8 @@ async function fusedCuts(
 
 /** A part whose weights are in files beside the model, with those inside. @throws AppError MODEL_TOO_LARGE */
 function selfContained(part: SubModel, source: { path: string; bytesMax: number }): SubModel {
-  const { model, bytes, externalDirectory } = completeModel(
-    parseModel(part.bytes),
-    part.bytes,
-    source,
-  );
-  if (externalDirectory === undefined) return { ...part, bytes };
+  const { model, externalDirectory } = completeModel(parseModel(part.bytes), source);
+  if (externalDirectory === undefined) return { ...part, bytes: model.bytes };
   const text = `a part of the model uses external files of more than 2 GiB, and cannot be one file (${model.externalFiles.length} files)`;
   throw new AppError("MODEL_TOO_LARGE", text);
 }

@@ -15,28 +15,49 @@ interface RunContext {
 }
 
 export interface RunTypes {
-  /** Of the model's outputs. */
+  /** Of the model's outputs, and of what else was fetched. */
   types: Map<string, TensorInfo>;
   /** Outputs of the model that are no tensors JavaScript can hold. */
   otherOutputs: readonly string[];
 }
 
 /**
- * Runs the model once as it stands in the file.
+ * Runs the model once as it stands in the file. Inner tensors that are wished for come along, where
+ * they are few and can be fetched: each further run costs as much as the first.
  * @throws AppError INFERENCE_FAILED when it does not load or run | MODEL_UNSUPPORTED without any
  * output that can be fetched
  */
-export async function runOnce(model: OnnxModel, context: RunContext): Promise<RunTypes> {
-  return withSession(withExtraOutputs(model, []), context.config, async (session) => {
-    if (session.tensorOutputs.length === 0) {
+export async function runOnce(
+  model: OnnxModel,
+  wished: readonly string[],
+  context: RunContext,
+): Promise<RunTypes> {
+  if (wished.length === 0 || wished.length > TENSORS_PER_RUN_MAX) return run(model, [], context);
+  try {
+    return await run(model, wished, context);
+  } catch (error) {
+    if (!isAppError(error, "INFERENCE_FAILED")) throw error;
+    return run(model, [], context);
+  }
+}
+
+function run(
+  model: OnnxModel,
+  wished: readonly string[],
+  { feeds, config }: RunContext,
+): Promise<RunTypes> {
+  const own = new Set(model.outputs.map((output) => output.name));
+  const bytes = wished.length === 0 ? model.bytes : withExtraOutputs(model, wished);
+  return withSession(bytes, config, async (session) => {
+    if (!session.tensorOutputs.some((name) => own.has(name))) {
       throw new AppError(
         "MODEL_UNSUPPORTED",
         "none of the model's outputs is a tensor that can be fetched here",
       );
     }
-    const fetched = await session.run(context.feeds, session.tensorOutputs);
+    const fetched = await session.run(feeds, session.tensorOutputs);
     const types = new Map([...fetched].map(([name, tensor]) => [name, infoOf(name, tensor)]));
-    return { types, otherOutputs: session.otherOutputs };
+    return { types, otherOutputs: session.otherOutputs.filter((name) => own.has(name)) };
   });
 }
 

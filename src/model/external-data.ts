@@ -1,4 +1,4 @@
-import { create } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { AppError } from "../core/index.js";
 import { externalError, isExternal, readExternalLocation } from "./external-location.js";
 import { analyseModel, type OnnxModel } from "./parse.js";
@@ -38,7 +38,8 @@ export function inlineExternalData(model: OnnxModel, read: ReadExternal): OnnxMo
     create(FunctionProtoSchema, { ...body, node: body.node.map((node) => mapNode(node, inline)) }),
   );
   const graph = mapGraph(model.graph, inline);
-  return analyseModel(create(ModelProtoSchema, { ...model.proto, graph, functions }));
+  const proto = create(ModelProtoSchema, { ...model.proto, graph, functions });
+  return analyseModel(proto, toBinary(ModelProtoSchema, proto));
 }
 
 type MapTensor = (tensor: TensorProto) => TensorProto;

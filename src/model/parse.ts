@@ -26,7 +26,9 @@ export interface OnnxModel {
   readonly outputs: readonly ValueInfo[];
   /** Files that hold weights, relative to the model's directory; empty once they are inlined. */
   readonly externalFiles: readonly string[];
-  /** The file as decoded; read it only. */
+  /** The file, external data included once it is inlined. */
+  readonly bytes: Uint8Array;
+  /** The same, decoded; read it only. */
   readonly proto: ModelProto;
   readonly graph: GraphProto;
   /** The node of each layer. */
@@ -57,11 +59,11 @@ export function parseModel(
   bytes: Uint8Array,
   limits: ModelLimits = modelLimitsSchema.parse({}),
 ): OnnxModel {
-  return analyseModel(decode(bytes, limits));
+  return analyseModel(decode(bytes, limits), bytes);
 }
 
-/** What `parseModel` knows of a decoded model. */
-export function analyseModel(proto: ModelProto): OnnxModel {
+/** What `parseModel` knows of a decoded model. `bytes`: the same, encoded. */
+export function analyseModel(proto: ModelProto, bytes: Uint8Array): OnnxModel {
   const graph = proto.graph;
   if (graph === undefined) throw invalid("it has no graph");
   if (graph.output.length === 0) throw invalid("its graph has no outputs, so it computes nothing");
@@ -82,6 +84,7 @@ export function analyseModel(proto: ModelProto): OnnxModel {
     inputs,
     outputs,
     externalFiles: externalLocations(proto),
+    bytes,
     proto,
     graph,
     nodes: sorted,
