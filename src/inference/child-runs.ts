@@ -8,6 +8,8 @@ import type { Yardstick } from "./yardstick.js";
 const MICROSECONDS_PER_MS = 1_000;
 /** After so many runs the shortest model is as fast as it stays, and its median is well known. */
 const SETTLED_RUNS = 20;
+/** So many runs are made at most for each one that may count, disturbed ones included. */
+const RUNS_PER_REPEAT_MAX = 2;
 
 export interface TimedRuns {
   samplesMs: number[];
@@ -35,6 +37,8 @@ export async function timeRuns(
 ): Promise<TimedRuns> {
   const { yardstick } = processor;
   const { settleMs = 0, budgetMs } = repeat;
+  const repeatsMax = repeat.stability?.repeatsMax ?? Infinity;
+  const runsMax = Math.max(SETTLED_RUNS, RUNS_PER_REPEAT_MAX * repeatsMax);
   const startedAtMs = performance.now();
   let first = await warmUp(repeat, run);
   const warmAtMs = performance.now();
@@ -49,7 +53,7 @@ export async function timeRuns(
     const verdict = judge(samples, {
       ...{ repeat, processor },
       isBrief: nowMs - warmAtMs < settleMs && samples.length < SETTLED_RUNS,
-      isOverBudget: nowMs - startedAtMs > budgetMs,
+      isOverBudget: nowMs - startedAtMs > budgetMs || samples.length >= runsMax,
     });
     if (verdict !== undefined) return { ...verdict, first, last };
   }
@@ -81,7 +85,7 @@ function judge(
   const { yardstick, isOneThread } = processor;
   const count = (repeats: number) =>
     undisturbed(samples, { repeats, fastestMs: yardstick.fastestMs, isOneThread });
-  if (repeat.stability?.expectedMs !== undefined && !isBrief) {
+  if (repeat.stability?.expectedMs !== undefined) {
     const { samplesMs, isSettled, isSlowed } = count(AGREEING_RUNS);
     if (isSettled && !isSlowed && agreesWithEarlier(samplesMs, repeat.stability)) {
       return { samplesMs, stable: true, slowed: false };
@@ -89,7 +93,7 @@ function judge(
   }
   const { samplesMs, isSettled, isSlowed } = count(repeat.repeats);
   if (isOverBudget) return { samplesMs, stable: false, slowed: isSlowed };
-  const mayStop = (isSettled || repeat.stability === undefined) && !isBrief;
+  const mayStop = repeat.stability === undefined || (isSettled && !isBrief);
   const stop = mayStop ? stopAfter(samplesMs, repeat) : undefined;
   return stop && { samplesMs, stable: stop === "known" && !isSlowed, slowed: isSlowed };
 }

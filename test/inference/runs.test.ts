@@ -65,7 +65,7 @@ describe("timeRuns", () => {
   it("goes without warm-ups where none are asked for, however long it is to settle", async () => {
     const model = work();
     await timeRuns({ ...EXACTLY, warmups: 0, settleMs: 60_000 }, processor(1), model.run);
-    expect(model.calls).toBe(20);
+    expect(model.calls).toBe(3);
   });
 
   it("does not count runs between which the processor was slow", async () => {
@@ -75,6 +75,16 @@ describe("timeRuns", () => {
     // Three of the runs have a slow reading before or after them.
     expect(model.calls).toBeGreaterThanOrEqual(1 + 3 + 3);
     expect(timed.slowed).toBe(false);
+  });
+
+  it("does not run for ever for a median that a restless processor never tells", async () => {
+    const restless = Array.from({ length: 1_000 }, (_, index) => (index % 4 === 0 ? 1.7 : 1));
+    const model = work();
+    const certain = { relativeHalfWidth: 0, confidence: 0.75, negligibleMs: 0, repeatsMax: 20 };
+    const repeat = { ...EXACTLY, stability: certain };
+    const timed = await timeRuns(repeat, processor(1, ...restless), model.run);
+    expect(model.calls).toBeLessThanOrEqual(1 + 40);
+    expect(timed.stable).toBe(false);
   });
 
   it("gives up on a processor that stays slow, and says so", async () => {
