@@ -18,6 +18,7 @@ import { expecting, repeatOf } from "./repeat.js";
 import { cannotBeFed, chooseSentinel, measureSentinel } from "./sentinel-blocks.js";
 import {
   type Measurements,
+  slowedDown,
   type Statistics,
   statisticsOf,
   statisticsSchema,
@@ -86,7 +87,7 @@ export async function measureByKernels(
   const blockMs = kernelMs.map((timeMs) => timeMs * factor);
   const { equality, ranges } = await verify(worker, context, blockMs);
   const cut = await costOfCuts(worker, context, { whole, blockMs });
-  const sentinel = await takeSentinel(worker, context, ranges);
+  const sentinel = await takeSentinel(worker, context, { ranges, wholeMs: whole.medianMs });
   const { medianMs: wholeMs, ...wholeRest } = whole;
   return {
     wholeMs,
@@ -170,17 +171,24 @@ function checkChain(
 
 async function takeSentinel(
   worker: ModelWorker,
-  { options, steps }: Context,
-  ranges: readonly LayerRange[] | undefined,
+  { options, steps, previous }: Context,
+  { ranges, wholeMs }: { ranges: readonly LayerRange[] | undefined; wholeMs: number },
 ): Promise<SentinelProfile | undefined> {
   if (ranges === undefined) return undefined;
+  const before =
+    previous === undefined ? undefined : slowedDown(previous, wholeMs / previous.wholeMs);
   try {
     return await steps.take({
       name: "sentinel",
       what: "a few blocks to look at later",
       work: WORK.sentinel,
       schema: sentinelProfileSchema,
-      run: async () => ({ blocks: await measureSentinel(worker, ranges, options) }),
+      run: async () => ({
+        blocks: await measureSentinel(worker, ranges, {
+          options,
+          before: before?.sentinel?.blocks,
+        }),
+      }),
     });
   } catch (error) {
     // Not every layer takes made-up values, such as for a length; then the whole is looked at.

@@ -4,7 +4,7 @@ import type { Profile } from "../protocol/index.js";
 import { isSameEnvironment } from "./environment.js";
 import type { BenchmarkOptions } from "./options.js";
 import { expecting, repeatOf } from "./repeat.js";
-import { cannotBeFed, lookAt } from "./sentinel-blocks.js";
+import { cannotBeFed, glanceAt } from "./sentinel-blocks.js";
 import { slowedDown, statisticsOf } from "./statistics.js";
 import { knownOf } from "./verified.js";
 import { type BenchmarkDeps, type ModelRequest, withModel, withoutCuts } from "./with-model.js";
@@ -78,19 +78,21 @@ async function timeAgain(
     const { medianMs, stable } = statisticsOf(await worker.measure({ kind: "whole" }, repeat));
     return { times: [{ beforeMs: wholeMs, nowMs: medianMs * slowdown }], stable };
   }
-  const times: { beforeMs: number; nowMs: number }[] = [];
-  let stable = true;
   try {
-    for (const { medianMs: beforeMs, ...range } of sentinel.blocks) {
-      const seen = await lookAt(worker, range, { options, expectedMs: beforeMs / emulated });
-      times.push({ beforeMs, nowMs: seen.medianMs * slowdown });
-      stable &&= seen.stable;
-    }
+    const { blocks } = sentinel;
+    const { timesMs, stable } = await glanceAt(worker, blocks, {
+      options,
+      expectedMs: sum(blocks.map(({ medianMs }) => medianMs)) / emulated,
+      tolerancePercent: options.sentinel.okPercent,
+    });
+    const times = blocks.map(({ medianMs: beforeMs }, index) => {
+      return { beforeMs, nowMs: (timesMs[index] ?? 0) * slowdown };
+    });
+    return { times, stable };
   } catch (error) {
     if (!cannotBeFed(error)) throw error;
     return { times: [], stable: false };
   }
-  return { times, stable };
 }
 
 /**

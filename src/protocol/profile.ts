@@ -95,7 +95,7 @@ export const verifiedSchema = z.strictObject({
 });
 export type Verified = z.infer<typeof verifiedSchema>;
 
-/** Blocks timed on their own on made-up inputs; a short look times them again. */
+/** Blocks timed on their own on made-up inputs, in a few glances; a short look times them again. */
 export const sentinelProfileSchema = z.strictObject({
   blocks: z
     .array(

@@ -9,7 +9,7 @@ import {
   type SentinelReading,
 } from "../../src/benchmark/index.js";
 import type { Block } from "../../src/benchmark/blocks.js";
-import { chooseSentinel } from "../../src/benchmark/sentinel-blocks.js";
+import { chooseSentinel, glanceAt } from "../../src/benchmark/sentinel-blocks.js";
 import { silentLogger, systemClock } from "../../src/core/index.js";
 import { profileSchema } from "../../src/protocol/index.js";
 import { aProfile } from "../support/profiles.js";
@@ -184,7 +184,7 @@ describe("chooseSentinel", () => {
   const six = blocks(["float32", "float32", "float32", "float32", "float32", "float32"]);
   const costs = (...timesMs: number[]) => timesMs.map((timeMs) => ({ timeMs, openMs: 1 }));
 
-  it("takes of each third the longest block that is cheap enough", () => {
+  it("takes of each half the longest block that is cheap enough", () => {
     const chosen = chooseSentinel(six, costs(4, 36, 40, 6, 5, 29));
     expect(chosen!.map(({ firstLayer }) => firstLayer)).toEqual([0, 3]);
   });
@@ -201,5 +201,54 @@ describe("chooseSentinel", () => {
   it("leaves small models and those of large blocks only to be looked at as a whole", () => {
     expect(chooseSentinel(six, costs(1, 1, 1, 1, 1, 1))).toBeUndefined();
     expect(chooseSentinel(six, costs(50, 50, 50, 50, 50, 50))).toBeUndefined();
+  });
+});
+
+describe("glanceAt", () => {
+  const options = benchmarkOptionsSchema.parse({});
+  const ranges = [1, 5].map((firstLayer) => ({ firstLayer, lastLayer: firstLayer + 1 }));
+
+  /** Two blocks that take so long, glance after glance, in the fastest of their runs. */
+  function blocks(...glances: [number, number][]) {
+    let calls = 0;
+    return {
+      measure: () => {
+        const fastestMs = glances[calls >> 1]![calls % 2]!;
+        calls += 1;
+        const samplesMs = [fastestMs * 1.6, fastestMs, fastestMs * 1.1];
+        return Promise.resolve({ samplesMs, stable: false, slowed: false, openMs: 1, outputs: [] });
+      },
+      get glances() {
+        return calls / 2;
+      },
+    };
+  }
+  const look = (worker: ReturnType<typeof blocks>, expectedMs: number | undefined) =>
+    glanceAt(worker, ranges, { options, expectedMs, tolerancePercent: 5 });
+
+  it("believes a glance that shows what was expected", async () => {
+    const worker = blocks([10, 20.5]);
+    expect(await look(worker, 30)).toEqual({ timesMs: [10, 20.5], stable: true });
+    expect(worker.glances).toBe(1);
+  });
+
+  it("looks again where it does not, and takes what it finds then", async () => {
+    const worker = blocks([15, 20], [10, 20]);
+    expect(await look(worker, 30)).toEqual({ timesMs: [10, 20], stable: true });
+  });
+
+  it.each([[[13, 26]], [[7, 14]]] as [number, number][][])(
+    "believes what three glances find, slower or faster: %j",
+    async (found) => {
+      const worker = blocks(found, found, found);
+      expect(await look(worker, 30)).toEqual({ timesMs: found, stable: true });
+    },
+  );
+
+  it("takes the median where there is nothing to compare with, and says when it is not sure", async () => {
+    const once = blocks([10, 21], [10, 20], [18, 20]);
+    expect(await look(once, undefined)).toEqual({ timesMs: [10, 20], stable: true });
+    const restless = blocks([10, 20], [14, 28], [20, 40]);
+    expect(await look(restless, undefined)).toEqual({ timesMs: [14, 28], stable: false });
   });
 });
