@@ -169,14 +169,18 @@ function checkChain(
   });
 }
 
+/** What later looks are compared with; as before where the whole takes what it took. */
 async function takeSentinel(
   worker: ModelWorker,
   { options, steps, previous }: Context,
   { ranges, wholeMs }: { ranges: readonly LayerRange[] | undefined; wholeMs: number },
 ): Promise<SentinelProfile | undefined> {
   if (ranges === undefined) return undefined;
-  const before =
-    previous === undefined ? undefined : slowedDown(previous, wholeMs / previous.wholeMs);
+  const change = previous === undefined ? 1 : wholeMs / previous.wholeMs;
+  const before = previous && slowedDown(previous, change).sentinel;
+  const slowdown = previous?.environment.emulatedSlowdown ?? 1;
+  const changePercent = 100 * Math.abs(change * slowdown - 1);
+  if (before !== undefined && changePercent <= options.targetPercent) return before;
   try {
     return await steps.take({
       name: "sentinel",
@@ -186,7 +190,7 @@ async function takeSentinel(
       run: async () => ({
         blocks: await measureSentinel(worker, ranges, {
           options,
-          before: before?.sentinel?.blocks,
+          before: before?.blocks,
         }),
       }),
     });

@@ -2,7 +2,7 @@ import { AppError } from "../core/index.js";
 import type { Profile } from "../protocol/index.js";
 import { type BenchmarkRequest, benchmarkModel } from "./benchmark.js";
 import type { BenchmarkOptions } from "./options.js";
-import { judgeSentinel, readSentinel, refreshProfile } from "./sentinel.js";
+import { judgeSentinel, readSentinel, refreshProfile, type SentinelReading } from "./sentinel.js";
 import { whyNotVerified } from "./verified.js";
 import type { BenchmarkDeps } from "./with-model.js";
 
@@ -31,11 +31,12 @@ export async function renewProfile(
   deps: BenchmarkDeps,
 ): Promise<Renewed> {
   const { previous } = request;
-  const looked =
+  const looked: Looked =
     !mayLook || previous === undefined || !options.sentinel.enabled
       ? { outcome: "measured" }
       : await look(previous, { request, options, deps });
-  const profile = looked.profile ?? (await benchmarkModel(request, options, deps));
+  const anew = { ...request, previous: looked.corrected ?? previous };
+  const profile = looked.profile ?? (await benchmarkModel(anew, options, deps));
   if (profile.model.sha256 !== sha256) {
     throw new AppError("MODEL_CHANGED", "the model's file was changed while it was benchmarked");
   }
@@ -43,10 +44,18 @@ export async function renewProfile(
   return { profile, outcome: looked.outcome };
 }
 
+interface Looked {
+  /** Where the look is enough. */
+  profile?: Profile;
+  /** Where it is not: the profile from before, with what the blocks that were looked at take now. */
+  corrected?: Profile;
+  outcome: string;
+}
+
 async function look(
   previous: Profile,
   context: { request: BenchmarkRequest; options: BenchmarkOptions; deps: BenchmarkDeps },
-): Promise<{ profile?: Profile; outcome: string }> {
+): Promise<Looked> {
   const { request, options, deps } = context;
   const stale = whyNotVerified(previous, request, options);
   if (stale !== undefined) return { outcome: `measured anew: ${stale}` };
@@ -61,8 +70,21 @@ async function look(
         outcome: `looked: scaled by ${verdict.factor.toFixed(3)}`,
       };
     case "full":
-      return { outcome: `looked, and measured anew: ${verdict.reason}` };
+      return {
+        corrected: withTimesOf(previous, reading),
+        outcome: `looked, and measured anew: ${verdict.reason}`,
+      };
   }
+}
+
+/** What was looked at may have been measured badly before, if the model as a whole takes what it took. */
+function withTimesOf(profile: Profile, { times }: SentinelReading): Profile {
+  const { sentinel } = profile;
+  if (sentinel === undefined || sentinel.blocks.length !== times.length) return profile;
+  const blocks = sentinel.blocks.map((block, index) => {
+    return { ...block, medianMs: times[index]?.nowMs ?? block.medianMs };
+  });
+  return { ...profile, sentinel: { blocks } };
 }
 
 /** Why a profile must not be planned with: its blocks, chained, are another model. */

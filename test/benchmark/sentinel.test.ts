@@ -160,6 +160,22 @@ describe("readSentinel", () => {
     expect(judgeSentinel(previous, seen, LIMITS).kind).toBe("full");
   });
 
+  it("has what it was wrong about corrected, where the model takes what it took", async () => {
+    // So wide that the whole always agrees with what it was.
+    const options = benchmarkOptionsSchema.parse({ repeats: 2, repeatsMax: 2, targetPercent: 100 });
+    const path = models.write("heavy.onnx", heavyChain());
+    const first = await benchmarkModel({ path, node, inputs: [] }, options, deps);
+    const { firstLayer, lastLayer } = first.blocks[2]!;
+    const wrong = { firstLayer, lastLayer, medianMs: 0.000_001 };
+    const previous = { ...first, sentinel: { blocks: [wrong] } };
+    const request = { path, node, inputs: [], previous, sha256: first.model.sha256 };
+    const renewed = await renewProfile({ ...request, mayLook: true }, options, deps);
+    expect(renewed.outcome).toMatch(/^looked, and measured anew/);
+    const [corrected] = renewed.profile.sentinel!.blocks;
+    expect(corrected).toMatchObject({ firstLayer, lastLayer });
+    expect(corrected!.medianMs).toBeGreaterThan(0.001);
+  });
+
   it("is not asked where other options would cut the model elsewhere", async () => {
     const options = benchmarkOptionsSchema.parse({ repeats: 1, repeatsMax: 1 });
     const path = models.write("heavy.onnx", heavyChain());
