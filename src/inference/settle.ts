@@ -7,18 +7,17 @@ import { isSlowed } from "./disturbance.js";
 /** So many processors are tried at most; each costs a few milliseconds. */
 const PROCESSORS_MAX = 4;
 const TASKSET_TIMEOUT_MS = 2_000;
-/** What slows a processor down from outside often lasts a second or two. */
-const WAIT_MS = 250;
-const WAITS_MAX = 8;
+/** What slows a processor down from outside lasts for milliseconds or minutes: waits double. */
+const WAIT_MS_FIRST = 25;
 
 const run = promisify(execFile);
 
 export interface Settler {
   /**
-   * Waits, and moves the process from one processor to another, until it has one that is as fast as
-   * any was so far; not for ever.
+   * Moves the process from one processor to another, and waits up to `patienceMs`, until it has one
+   * that is as fast as any was so far. @returns whether it has
    */
-  settle(): Promise<void>;
+  settle(patienceMs: number): Promise<boolean>;
 }
 
 /**
@@ -66,14 +65,17 @@ export function createSettler(context: {
     return best.yardstickMs;
   };
   return {
-    async settle() {
+    async settle(patienceMs) {
       const isFirst = fastestMs === Infinity;
       let yardstickMs = await read();
-      if (!isFirst && !isSlowed(yardstickMs, fastestMs)) return;
-      for (let waits = 0; ; waits++) {
+      if (!isFirst && !isSlowed(yardstickMs, fastestMs)) return true;
+      let leftMs = patienceMs;
+      for (let waitMs = WAIT_MS_FIRST; ; waitMs *= 2) {
         if (isMovable) yardstickMs = await tryProcessors();
-        if (!isSlowed(yardstickMs, fastestMs) || waits === WAITS_MAX) return;
-        await clock.sleep(WAIT_MS, signal);
+        if (!isSlowed(yardstickMs, fastestMs)) return true;
+        if (leftMs <= 0) return false;
+        await clock.sleep(Math.min(waitMs, leftMs), signal);
+        leftMs -= waitMs;
         yardstickMs = await read();
       }
     },

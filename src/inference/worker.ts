@@ -30,6 +30,10 @@ import { startWorkerProcess, type WorkerDeps } from "./worker-process.js";
 
 /** A measurement is repeated so often because something slowed the processor down meanwhile. */
 const RETRIES_MAX = 2;
+/** The same where an earlier one is there to compare with. */
+const RETRIES_MAX_AGAIN = 1;
+/** So long it waits each time; what was measured before is not kept waiting for longer than it takes. */
+const PATIENCE_MS = 2_000;
 
 /**
  * One child process that holds one model and a table of tensors; tensors never cross to the parent.
@@ -84,16 +88,22 @@ export async function startModelWorker(
     readYardstick: () => ask({ kind: "yardstick" }, yardstickSchema),
   });
   let isHopeless = false;
-  const undisturbed = async <T>(run: () => Promise<T>, isSlowed: (result: T) => boolean) => {
-    for (let retries = 0; !isHopeless; retries++) {
-      await settler.settle();
+  const undisturbed = async <T>(
+    run: () => Promise<T>,
+    { isSlowed, repeat }: { isSlowed: (result: T) => boolean; repeat: Repeat },
+  ): Promise<T> => {
+    if (isHopeless) return run();
+    const expectedMs = repeat.stability?.expectedMs;
+    const retriesMax = expectedMs === undefined ? RETRIES_MAX : RETRIES_MAX_AGAIN;
+    const settle = () => settler.settle(Math.min(PATIENCE_MS, expectedMs ?? Infinity));
+    await settle();
+    for (let retries = 0; ; retries++) {
       const result = await run();
       if (!isSlowed(result)) return result;
       // It stays slow, as one does that became too hot: nothing further is kept waiting for it.
-      isHopeless = retries === RETRIES_MAX;
+      isHopeless = retries === retriesMax || !(await settle());
       if (isHopeless) return result;
     }
-    return run();
   };
   return {
     pid: child.pid,
@@ -107,13 +117,14 @@ export async function startModelWorker(
     measure: (target, repeat) => {
       const run = (): Promise<Measured> => ask({ kind: "measure", target, repeat }, measuredSchema);
       // Nobody asks how long the others take exactly.
-      return repeat.stability === undefined ? run() : undisturbed(run, ({ slowed }) => slowed);
+      if (repeat.stability === undefined) return run();
+      return undisturbed(run, { repeat, isSlowed: ({ slowed }) => slowed });
     },
     profile: (request) =>
-      undisturbed(
-        () => ask({ kind: "profile", ...request }, profiledSchema),
-        ({ whole }) => whole.slowed,
-      ),
+      undisturbed(() => ask({ kind: "profile", ...request }, profiledSchema), {
+        repeat: request.repeat,
+        isSlowed: ({ whole }) => whole.slowed,
+      }),
     compare: () => ask({ kind: "compare" }, comparedSchema),
     sidecars: (path) => ask({ kind: "sidecars", path: resolve(path) }, listedSidecarsSchema),
     probe: (provider) => ask({ kind: "probe", provider }, providerStateSchema),

@@ -31,7 +31,7 @@ describe("createSettler", () => {
       ...{ pid, isMovable: true, clock: new ManualClock() },
       readYardstick: async () => ((await allowed(pid)) === String(best) ? 1 : 1.7),
     });
-    await settler.settle();
+    await settler.settle(2_000);
     expect(await allowed(pid)).toBe(String(best));
   });
 
@@ -42,7 +42,7 @@ describe("createSettler", () => {
       ...{ pid, isMovable: true, clock: new ManualClock() },
       readYardstick: () => Promise.resolve(1),
     });
-    await settler.settle();
+    await settler.settle(2_000);
     expect(await allowed(pid)).toBe(before);
   });
 
@@ -53,9 +53,9 @@ describe("createSettler", () => {
       ...{ pid, isMovable: true, clock: new ManualClock() },
       readYardstick: () => Promise.resolve(readings++ % 2 === 0 ? 1 : 1.05),
     });
-    await settler.settle();
+    await settler.settle(2_000);
     const before = readings;
-    await settler.settle();
+    await settler.settle(2_000);
     expect(readings).toBe(before + 1);
   });
 
@@ -70,17 +70,22 @@ describe("createSettler", () => {
         return Promise.resolve(yardstickMs);
       },
     });
-    await settler.settle();
+    await settler.settle(2_000);
     yardstickMs = 1.7;
-    const waiting = settler.settle();
+    const waiting = settler.settle(2_000);
     let isOver = false;
     void waiting.then(() => (isOver = true));
+    const startedAtMs = clock.monotonicMs();
     await until(() => {
-      clock.advance(250);
+      if (!isOver && clock.sleeping > 0) clock.advance(25);
       return isOver;
     });
-    await waiting;
-    expect(readings).toBe(1 + 1 + 8);
+    expect(await waiting).toBe(false);
+    expect(clock.monotonicMs() - startedAtMs).toBe(2_000);
+    // 25, 50, 100 ms and so on.
+    expect(readings).toBe(1 + 1 + 7);
+    yardstickMs = 1.1;
+    expect(await settler.settle(0)).toBe(true);
   });
 
   it("waits no longer when the work is given up", async () => {
@@ -94,8 +99,8 @@ describe("createSettler", () => {
         return Promise.resolve(yardstickMs);
       },
     });
-    await settler.settle();
-    const waiting = settler.settle();
+    await settler.settle(2_000);
+    const waiting = settler.settle(2_000);
     await until(() => readings.length === 0);
     giveUp.abort();
     await expect(waiting).rejects.toThrow("the process has gone");
