@@ -12,7 +12,7 @@ import { Hub } from "./hub.js";
 import type { PublisherOptions } from "./options.js";
 import type { RolloutOutcome } from "./rollout.js";
 import { participantsOf } from "./rollouts.js";
-import { createGate, refuse, refuseReader } from "./upgrade.js";
+import { createGate, type Refusal, refusalOfHandshake, refuse, refuseReader } from "./upgrade.js";
 import { ReadyFrameSocket } from "./web-socket.js";
 
 const CHECK_INTERVAL_MS_MAX = 1_000;
@@ -58,7 +58,7 @@ export function createUpdateStream(
   });
   const { connections, rollouts, runtimes } = hub;
   const gate = createGate(options, access);
-  const sockets = createWebSocketServer(options);
+  const sockets = createWebSocketServer(options, deps);
   const checks = hub.keepDeadlines(clock, checkIntervalMs(options), stopping.signal);
 
   return {
@@ -77,8 +77,7 @@ export function createUpdateStream(
     handleUpgrade(request, socket, head) {
       const admission = stopping.signal.aborted ? gate.stopping() : gate.admit(request);
       if (admission.kind === "refused") {
-        deps.onEvent?.({ kind: "connection-refused", cause: admission.cause });
-        refuse(socket, admission);
+        turnAway(socket, admission, deps);
         return;
       }
       socket.once("close", admission.leave);
@@ -117,8 +116,13 @@ export function createUpdateStream(
   };
 }
 
-function createWebSocketServer(options: PublisherOptions): WebSocketServer {
-  return new WebSocketServer({
+function turnAway(socket: Duplex, refusal: Refusal, deps: PublisherDeps): void {
+  deps.onEvent?.({ kind: "connection-refused", cause: refusal.cause });
+  refuse(socket, refusal);
+}
+
+function createWebSocketServer(options: PublisherOptions, deps: PublisherDeps): WebSocketServer {
+  const sockets = new WebSocketServer({
     noServer: true,
     // The stream keeps its own set of connections.
     clientTracking: false,
@@ -128,6 +132,10 @@ function createWebSocketServer(options: PublisherOptions): WebSocketServer {
     maxBufferedChunks: BUFFERED_CHUNKS_MAX,
     handleProtocols: () => UPDATES_SUBPROTOCOL,
   });
+  sockets.on("wsClientError", (error, socket) => {
+    turnAway(socket, refusalOfHandshake(error), deps);
+  });
+  return sockets;
 }
 
 /** Deadlines are kept to a quarter of the shortest one. */

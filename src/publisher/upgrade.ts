@@ -95,7 +95,12 @@ export function refusalOfParser(code: string | undefined): Refusal {
   return refused("bad-http", 400, "this is no HTTP request");
 }
 
-/** The same for a plain request. */
+/** Why `ws` takes an upgrade that the gate let pass for no handshake: a wrong version, key or method. */
+export function refusalOfHandshake({ message }: Error): Refusal {
+  return refused("bad-handshake", 400, message);
+}
+
+/** Answers a plain request with an HTTP error. */
 export function refuseReader(response: ServerResponse, refusal: Refusal): void {
   response.writeHead(refusal.status, headersOf(refusal));
   response.end(bodyOf(refusal));

@@ -1,5 +1,8 @@
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
+import { join } from "node:path";
+import { createInterface } from "node:readline/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { createMetrics } from "../../src/metrics/index.js";
@@ -12,8 +15,8 @@ const HANDSHAKE =
   "GET /api/v1/updates HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
   "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n" +
   "Sec-WebSocket-Protocol: scission.updates.v1\r\n\r\n";
-/** Files that this process may have open bound it: each connection has two ends here. */
-const SILENT_CONNECTIONS = 1_000;
+const SILENT_CONNECTIONS = 10_000;
+const SILENT_SOCKETS = join(import.meta.dirname, "../support/silent-sockets.js");
 const STORM_CONNECTIONS = 1_000;
 const STORM_AT_ONCE = 50;
 
@@ -122,6 +125,37 @@ describe("sockets that bring no request", () => {
   });
 });
 
+describe("handshakes", () => {
+  const without = HANDSHAKE.replace("Sec-WebSocket-Protocol: scission.updates.v1\r\n", "");
+  const version = HANDSHAKE.replace("13", "7");
+  const foreign = HANDSHAKE.replace("Host: x", "Host: x\r\nOrigin: http://y");
+  const elsewhere = HANDSHAKE.replace("/updates", "/elsewhere");
+  it.each([
+    { what: "no subprotocol", text: without, status: 400, cause: "wrong-subprotocol" },
+    {
+      what: "another subprotocol",
+      text: HANDSHAKE.replace(".v1", ".v0"),
+      status: 400,
+      cause: "wrong-subprotocol",
+    },
+    { what: "another path", text: elsewhere, status: 404, cause: "wrong-path" },
+    { what: "another version", text: version, status: 400, cause: "bad-handshake" },
+    {
+      what: "no key",
+      text: HANDSHAKE.replace("AAAA==", ""),
+      status: 400,
+      cause: "bad-handshake",
+    },
+    { what: "a foreign page", text: foreign, status: 403, cause: "origin" },
+  ])("of $what are refused with a reason, and counted", async ({ text, status, cause }) => {
+    await start();
+    const answer = (await everything(await rawSocket(text))).toString();
+    expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    expect(answer).toMatch(/\{"error":\{"code":"[A-Z_]+","message":".+"\}\}$/);
+    expect(await counted(refused(cause))).toBe(1);
+  });
+});
+
 describe("half-open frames", () => {
   it("end with the hello time-out where nobody has subscribed", async () => {
     await start({ helloTimeoutSeconds: 0.1 });
@@ -155,19 +189,30 @@ describe("half-open frames", () => {
 
 describe("many at once", () => {
   it(`${SILENT_CONNECTIONS} that say nothing hold nobody up, and are closed and counted`, async () => {
-    await start({ helloTimeoutSeconds: 1 });
+    const places = { subscribersMax: 2 * SILENT_CONNECTIONS };
+    const http = { connectionsMax: 2 * SILENT_CONNECTIONS };
+    await start({ helloTimeoutSeconds: 10, ...places }, { http });
     const observer = await subscribed();
-    const silent = await Promise.all(
-      Array.from({ length: SILENT_CONNECTIONS }, () => rawSocket(HANDSHAKE)),
-    );
-    for (const raw of silent) raw.resume();
-    publisher.offer({ epoch: "epoch-1", plans: [aPlan({ revision: 2 })] });
-    await until(() => observer.applied().get("camera") === 2, { what: "the update" });
-    await until(() => silent.every((raw) => raw.closed), { timeoutMs: 20_000, what: "all closes" });
+    const words = [SILENT_SOCKETS, `${publisher.port}`, `${SILENT_CONNECTIONS}`, HANDSHAKE];
+    const child = spawn(process.execPath, words, { stdio: ["ignore", "pipe", "inherit"] });
+    const told: object[] = [];
+    createInterface(child.stdout).on("line", (line) => told.push(JSON.parse(line) as object));
+    const ended = once(child, "exit");
+    try {
+      await until(() => told.length > 0, { timeoutMs: 60_000, what: "all connections" });
+      expect(told[0]).toEqual({ opened: SILENT_CONNECTIONS });
+      publisher.offer({ epoch: "epoch-1", plans: [aPlan({ revision: 2 })] });
+      await until(() => observer.applied().get("camera") === 2, { what: "the update" });
+      await until(() => told.length > 1, { timeoutMs: 60_000, what: "all closes" });
+      expect(told[1]).toEqual({ closed: { 4001: SILENT_CONNECTIONS } });
+    } finally {
+      child.kill("SIGKILL");
+      await ended;
+    }
     expect(await counted(closed("hello-timeout"))).toBe(SILENT_CONNECTIONS);
     expect(observer.closeCode).toBeUndefined();
     expect(publisher.subscribers()).toBe(1);
-  });
+  }, 180_000);
 
   it(`${STORM_CONNECTIONS} reconnections of one runtime leave one, and observers alone`, async () => {
     await start();
