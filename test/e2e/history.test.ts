@@ -1,13 +1,11 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { seededRandom } from "../../src/core/index.js";
-import type { PlanDocument, Status } from "../../src/protocol/index.js";
-import { freePort, type RunningProcess, spawnScissiond } from "../support/daemon-process.js";
+import type { PlanDocument } from "../../src/protocol/index.js";
 import { complaintsOf, type Held, heldAfter, type Step } from "../support/history.js";
 import { aPlan } from "../support/plans.js";
 import { until } from "../support/poll.js";
 import { type Recording, RecordingClient, RecordingReader } from "../support/recording-clients.js";
 import { runPublisher } from "../support/publisher.js";
-import { startSite, writeSite } from "../support/site.js";
 
 const plan = (revision: number, epoch = "one", reason = "") => aPlan({ epoch, revision, reason });
 const snapshot = (revision: number, have?: number, epoch = "one"): Step => ({
@@ -207,66 +205,4 @@ describe("histories of real clients", () => {
     const connects = histories.map((history) => history.filter(({ type }) => type === "connect"));
     expect(Math.min(...connects.map(({ length }) => length))).toBeGreaterThan(1);
   }, 120_000);
-
-  it("keep the six words when the daemon is killed again and again", async () => {
-    const [http, broker] = [await freePort(), await freePort()];
-    const files = await writeSite({
-      listen: { port: http, stream: { heartbeatSeconds: 0.1 } },
-      mqtt: { broker: { port: broker }, reconnect: { minMs: 20, maxMs: 50 } },
-    });
-    cleanup.push(() => files.remove());
-    const site = await startSite(`mqtt://127.0.0.1:${broker}`);
-    cleanup.push(() => site.stop());
-    let daemon: RunningProcess | undefined;
-    cleanup.push(async () => {
-      daemon?.signal("SIGKILL");
-      await daemon?.ended;
-    });
-    let isGood = false;
-    const flapping = setInterval(() => {
-      isGood = !isGood;
-      const uplink = isGood ? 100 : 0.01;
-      site.setLinks({ uplink, direct: uplink, backbone: 100 });
-    }, 80);
-    cleanup.push(() => clearInterval(flapping));
-    const clients = record(`ws://127.0.0.1:${http}/api/v1/updates`, 5);
-    const random = seededRandom(SEED);
-    const updates = (): number =>
-      clients[0]!.history.filter(({ type }) => type === "update" || type === "snapshot").length;
-    for (let life = 0; life < 5; life += 1) {
-      daemon?.signal("SIGKILL");
-      await daemon?.ended;
-      daemon = spawnScissiond(["run", "--config", files.configPath]);
-      const before = updates();
-      await until(
-        () => {
-          if (random() < 0.01) clients[1 + Math.floor(random() * 4)]!.cut();
-          return updates() >= before + 6;
-        },
-        { timeoutMs: 60_000, what: `updates in life ${life}` },
-      );
-    }
-    clearInterval(flapping);
-    site.setLinks({ uplink: 100, direct: 100, backbone: 100 });
-    const inForce = async (): Promise<Held> => {
-      const answer = await fetch(`http://127.0.0.1:${http}/api/v1/status`);
-      const { epoch, pipelines } = (await answer.json()) as Status;
-      const plans = pipelines.flatMap(({ plan: each }) => each ?? []);
-      return { epoch, revisions: new Map(plans.map((each) => [each.pipeline, each.revision])) };
-    };
-    const isOnCloud = async (): Promise<boolean> => {
-      const answer = await fetch(`http://127.0.0.1:${http}/api/v1/status`);
-      const { pipelines } = (await answer.json()) as Status;
-      return pipelines[0]?.plan?.partitions[0]?.tier === "cloud";
-    };
-    await until(isOnCloud, { timeoutMs: 20_000, what: "the last plan" });
-    const final = await inForce();
-    await quiet(clients, final);
-    expect(
-      complaintsOf(
-        clients.map(({ history }) => history),
-        final,
-      ),
-    ).toEqual({});
-  }, 240_000);
 });

@@ -95,17 +95,24 @@ const ordered: Validator = (histories) =>
     }),
   );
 
-/** No plan comes twice to a client that holds it, and a revision is the same document everywhere. */
+/**
+ * No plan comes twice to a client that holds it, or said so when it connected, and a revision is the same
+ * document everywhere.
+ */
 const unique: Validator = (histories) => {
   const texts = new Map<string, string>();
-  return perStep(histories, (step, held) =>
+  return perStep(histories, (step, held, earlier) =>
     plansOf(step).flatMap((plan) => {
+      const last = earlier.at(-1);
+      const isFirst = last?.type === "connect" && last.have === undefined;
       const key = `${plan.epoch} ${plan.pipeline} ${plan.revision}`;
       const text = JSON.stringify(plan);
       const isOther = (texts.get(key) ?? text) !== text;
       texts.set(key, text);
       const isHeld =
-        held.epoch === plan.epoch && held.revisions.get(plan.pipeline) === plan.revision;
+        !isFirst &&
+        held.epoch === plan.epoch &&
+        held.revisions.get(plan.pipeline) === plan.revision;
       return [
         ...(isOther ? [`${key} has two contents`] : []),
         ...(isHeld ? [`${key} came twice`] : []),
