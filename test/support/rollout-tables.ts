@@ -90,6 +90,7 @@ const PARTICIPATES = 1;
 const LAGS = 2;
 const CANDIDATE = 4;
 const REVISION_BITS = 3;
+const STATES_MAX = 2 ** 16;
 
 /** Everything that one node or the daemon may come to be, numbered, with the steps between. */
 export class RolloutTables {
@@ -111,7 +112,7 @@ export class RolloutTables {
     const text = `${place}${nodeText(node)}`;
     let number = this.#nodeNumbers.get(text);
     if (number === undefined) {
-      number = this.nodes.length;
+      number = numberFor(this.nodes);
       this.#nodeNumbers.set(text, number);
       this.nodes.push(this.#nodeEntry(named(node, place), place));
     }
@@ -122,7 +123,7 @@ export class RolloutTables {
     const text = daemonText(daemon);
     let number = this.#daemonNumbers.get(text);
     if (number === undefined) {
-      number = this.daemons.length;
+      number = numberFor(this.daemons);
       this.#daemonNumbers.set(text, number);
       this.daemons.push(this.#daemonEntry(daemon));
     }
@@ -281,6 +282,11 @@ export class RolloutTables {
       ]),
     };
   }
+}
+
+function numberFor(known: readonly unknown[]): number {
+  if (known.length >= STATES_MAX) throw new Error("more states than 16 bits can name");
+  return known.length;
 }
 
 function maskOf(revisions: readonly number[]): number {
