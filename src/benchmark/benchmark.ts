@@ -8,6 +8,7 @@ import { measureByKernels, WORK_BY_KERNELS } from "./by-kernels.js";
 import { readMachineState } from "./machine.js";
 import { judgeNoise } from "./noise.js";
 import type { BenchmarkOptions } from "./options.js";
+import { atUsualSpeed } from "./processor.js";
 import { type Measurements, slowedDown } from "./statistics.js";
 import { openSteps } from "./steps.js";
 import { conditionsOf, knownOf, whyNotVerified } from "./verified.js";
@@ -54,6 +55,8 @@ export function benchmarkModel(
         `${cutsLeftOut} cut points are left out: ${options.blocksMax} blocks are the limit (blocksMax)`,
       );
     }
+    const nowMs = deps.clock.nowMs();
+    const processor = await atUsualSpeed(worker, opened, { earlier, nowMs });
     const before = await readMachineState();
     const startedAtMs = deps.clock.monotonicMs();
     const environment = { ...opened.environment, emulatedSlowdown: slowdown };
@@ -84,6 +87,7 @@ export function benchmarkModel(
       node: request.node,
       measuredAt: deps.clock.nowMs(),
       environment,
+      processor,
       inputBytes: bytesOf(opened.inputs),
       inputNames: opened.inputs.map(({ name }) => name),
       noise,

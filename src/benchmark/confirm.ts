@@ -2,12 +2,18 @@ import { errorMessage, isAppError } from "../core/index.js";
 import type { LayerRange } from "../inference/index.js";
 import type { MeasureAnswer, MeasuredLayers, RangeMeasurement } from "../protocol/index.js";
 import type { BenchmarkOptions } from "./options.js";
+import { atUsualSpeed, type Earlier } from "./processor.js";
 import { repeatOf } from "./repeat.js";
 import { statisticsOf } from "./statistics.js";
 import { type BenchmarkDeps, type ModelRequest, withModel, withoutCuts } from "./with-model.js";
 
+/** What is published is held to these times: they have to be known better than what ranks plans. */
+const REPEATS_MIN = 16;
+
 export interface ConfirmRequest extends ModelRequest {
   ranges: readonly LayerRange[];
+  /** From the profile with which the ranges are compared; without it, times are told for the speed of this moment. */
+  earlier?: Earlier | undefined;
   /** Multiplies every time, to stand for a slower node. 1 by default. */
   emulatedSlowdown?: number | undefined;
 }
@@ -24,13 +30,17 @@ export function measureRanges(
   deps: BenchmarkDeps,
 ): Promise<RangeMeasurement> {
   const slowdown = request.emulatedSlowdown ?? 1;
+  const repeats = Math.max(options.repeats, REPEATS_MIN);
+  const repeat = repeatOf({ ...options, repeats, targetPercent: options.targetPercent / 2 }, 0);
   const context = { options: withoutCuts(options), deps };
   return withModel(request, context, async (worker, opened, signal) => {
+    const nowMs = deps.clock.nowMs();
+    await atUsualSpeed(worker, opened, { earlier: request.earlier, nowMs });
     const ranges: MeasuredLayers[] = [];
     for (const { firstLayer, lastLayer } of request.ranges) {
       await deps.beforeStep?.(signal);
       const target = { kind: "range", firstLayer, lastLayer } as const;
-      const measured = statisticsOf(await worker.measure(target, repeatOf(options, 0)));
+      const measured = statisticsOf(await worker.measure(target, repeat));
       ranges.push({
         firstLayer,
         lastLayer,

@@ -1,7 +1,8 @@
 import { sum } from "simple-statistics";
 import type { ModelWorker } from "../inference/index.js";
-import type { Profile } from "../protocol/index.js";
+import type { ProcessorProfile, Profile } from "../protocol/index.js";
 import { isSameEnvironment } from "./environment.js";
+import { atUsualSpeed } from "./processor.js";
 import type { BenchmarkOptions } from "./options.js";
 import { expecting, repeatOf } from "./repeat.js";
 import { cannotBeFed, glanceAt } from "./sentinel-blocks.js";
@@ -16,6 +17,7 @@ export interface SentinelReading {
   model: Profile["model"];
   externalSha256: string | undefined;
   environment: Profile["environment"];
+  processor: ProcessorProfile;
   /** What was timed, then and now: a few blocks or the whole. None where that cannot be compared. */
   times: readonly { beforeMs: number; nowMs: number }[];
   stable: boolean;
@@ -52,6 +54,8 @@ export function readSentinel(
       const slowdown = request.emulatedSlowdown ?? 1;
       await deps.beforeStep?.(signal);
       deps.onProgress?.({ done: 0, total: 1, what: "a short look" });
+      const nowMs = deps.clock.nowMs();
+      const processor = await atUsualSpeed(worker, opened, { earlier: previous, nowMs });
       const seen = opened.wasKnown
         ? await timeAgain(worker, { previous, options, slowdown })
         : { times: [], stable: true };
@@ -60,6 +64,7 @@ export function readSentinel(
         model: opened.model,
         externalSha256: opened.externalSha256,
         environment: { ...opened.environment, emulatedSlowdown: slowdown },
+        processor,
         ...seen,
       };
     },
@@ -139,6 +144,7 @@ export function refreshProfile(
     ...profile,
     ...slowedDown(profile, factor),
     measuredAt: reading.measuredAt,
+    processor: reading.processor,
     refreshed: {
       fullAt: profile.refreshed?.fullAt ?? profile.measuredAt,
       scaledBy: (profile.refreshed?.scaledBy ?? 1) * factor,

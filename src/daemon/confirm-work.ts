@@ -5,6 +5,7 @@ import {
   CONFIRMED_AT_ONCE_MAX,
   type ConfirmedRange,
   type MeasureAnswer,
+  type MeasureCommand,
   measureAnswerSchema,
   parseValue,
   type RangeMeasurement,
@@ -92,7 +93,7 @@ async function measure(
 
 async function measureHere(
   running: Running,
-  { model, ranges }: ConfirmJob,
+  { model, node, ranges }: ConfirmJob,
   signal: AbortSignal,
 ): Promise<MeasureAnswer> {
   const { clock, log, busy, self } = running;
@@ -102,7 +103,11 @@ async function measureHere(
   const liveWork = () => busy.liveWork(hostOf(self));
   const beforeStep = createPace(confirmingPaceOf(options), { clock, liveWork });
   const answer = await answerMeasure(
-    { path, modelName: name, inputs, ranges, emulatedSlowdown: emulate.slowdown },
+    {
+      ...{ path, modelName: name, inputs, ranges },
+      earlier: earlierOf(running, { model, node }),
+      emulatedSlowdown: emulate.slowdown,
+    },
     options,
     { log, clock, signal, beforeStep },
   );
@@ -122,14 +127,27 @@ async function measureThere(
   const { timeoutMs } = confirm;
   const sidecarsOf = running.sidecars.of.bind(running.sidecars);
   const told = await asTold(model, { benchmark, sidecarsOf, signal });
+  const earlier = earlierOf(running, { model, node });
   tellLiveWork(running, node);
   const data = await running.parts.telemetry?.command(
     node,
     "measure",
-    { ...told, ranges, timeoutMs },
+    { ...told, ranges, timeoutMs, ...(earlier === undefined ? {} : { earlier }) },
     { timeoutMs: timeoutMs + ANSWER_ALLOWANCE_MS, leaseMs: LEASE_MS, signal },
   );
   return checked({ node, ranges }, data);
+}
+
+/** What the profile that the plan was made with says of the processor. */
+function earlierOf(
+  { context }: Running,
+  { model, node }: Pick<ConfirmJob, "model" | "node">,
+): MeasureCommand["earlier"] {
+  const state = context.node(node);
+  const profile = state && context.profileFor(model.sha256, state);
+  if (profile?.processor === undefined) return undefined;
+  const { environment, processor } = profile;
+  return { environment, processor };
 }
 
 /** The answer, if it is one to what was asked. */

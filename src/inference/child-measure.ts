@@ -15,7 +15,7 @@ import { openSession, type Session } from "./child-session.js";
 import { fromHalf, infoOf, type Tensors } from "./child-tensors.js";
 import { tinyModel } from "./child-tiny.js";
 import { type ComparedTensor, compareTensors, worstOf } from "./compare.js";
-import { type Processor, type TimedRuns, timeRuns } from "./child-runs.js";
+import { type TimedRuns, timeRuns } from "./child-runs.js";
 import type {
   ChildConfig,
   Compared,
@@ -26,6 +26,7 @@ import type {
   ProfileRequest,
   Repeat,
 } from "./messages.js";
+import type { Processor } from "./processor.js";
 
 interface Context {
   /** The model for the shapes of its inputs; without them, as far as sessions of the whole go. */
@@ -269,8 +270,8 @@ async function withSession<T>(
 
 function describeRuns(timed: TimedSession): Measured {
   const outputs = [...timed.last].map(([name, tensor]) => infoOf(name, tensor));
-  const { samplesMs, stable, slowed, openMs } = timed;
-  return { samplesMs, stable, slowed, openMs, outputs };
+  const { samplesMs, stable, openMs } = timed;
+  return { samplesMs, stable, openMs, outputs };
 }
 
 /** Half-precision data arrives as raw bits where the platform has no Float16Array. */

@@ -35,8 +35,7 @@ import type {
   ProfileRequest,
   Repeat,
 } from "./messages.js";
-import { isOneThread } from "./options.js";
-import type { Yardstick } from "./yardstick.js";
+import type { Processor } from "./processor.js";
 
 /** A model whose inputs are bound and whose tensors have known types. */
 export interface LoadedModel {
@@ -55,7 +54,7 @@ const MODEL_NAME_CHARACTERS_MAX = 200;
 export async function openModel(
   request: OpenRequest,
   childConfig: ChildConfig,
-  yardstick: Yardstick,
+  processor: Processor,
 ): Promise<{ loaded: LoadedModel; description: OpenedModel }> {
   await requireProviders(childConfig);
   const file = readModelFile(request.path, childConfig.modelBytesMax);
@@ -84,7 +83,6 @@ export async function openModel(
   const wasKnown = known !== undefined && isStillKnown(known, { ...identity, complete });
   const found = wasKnown ? recall(known, feeds) : await explore(opening, request.maxCutTensors);
   const { types, cutPoints, outputs, notes } = found;
-  const processor = { yardstick, isOneThread: isOneThread(config) };
   const measurer = createMeasurer({ ...opening, processor, types, cutPoints, outputs });
   return {
     loaded: {

@@ -2,61 +2,70 @@ import { performance } from "node:perf_hooks";
 import type { Tensors } from "./child-tensors.js";
 import { type Sample, undisturbed } from "./disturbance.js";
 import type { Repeat } from "./messages.js";
+import type { Processor } from "./processor.js";
+import { slowdownOf } from "./slowdown.js";
 import { AGREEING_RUNS, agreesWithEarlier, isStable } from "./stability.js";
-import type { Yardstick } from "./yardstick.js";
 
 const MICROSECONDS_PER_MS = 1_000;
 /** After so many runs the shortest model is as fast as it stays, and its median is well known. */
 const SETTLED_RUNS = 20;
 /** So many runs are made at most for each one that may count, disturbed ones included. */
 const RUNS_PER_REPEAT_MAX = 2;
+/** Between two readings of the yardstick runs go on for so long at least. */
+const READING_EVERY_MS = 5;
 
 export interface TimedRuns {
+  /** At the processor's usual speed. */
   samplesMs: number[];
   stable: boolean;
-  slowed: boolean;
   first: Tensors;
   last: Tensors;
 }
 
-/** What a model runs on. */
-export interface Processor {
-  yardstick: Yardstick;
-  /** Whether one thread of it does all the computing. */
-  isOneThread: boolean;
-}
+type Run = Pick<Sample, "wallMs" | "cpuMs">;
 
 /**
- * Runs until the time of a run is known as `repeat` asks; runs that were disturbed do not count. Where
- * it asks for no certainty, just so many runs are timed, and all count.
+ * Runs until the time of a run is known as `repeat` asks; runs that were interrupted do not count. Where
+ * it asks for no certainty, just so many runs are timed, and all count as they are.
  */
 export async function timeRuns(
   repeat: Repeat,
-  processor: Processor,
+  processor: Pick<Processor, "isOneThread" | "usualMs" | "read">,
   run: () => Promise<Tensors>,
 ): Promise<TimedRuns> {
-  const { yardstick } = processor;
-  const { settleMs = 0, budgetMs } = repeat;
-  const repeatsMax = repeat.stability?.repeatsMax ?? Infinity;
-  const runsMax = Math.max(SETTLED_RUNS, RUNS_PER_REPEAT_MAX * repeatsMax);
+  const { settleMs = 0, budgetMs, stability } = repeat;
+  const runsMax = Math.max(SETTLED_RUNS, RUNS_PER_REPEAT_MAX * (stability?.repeatsMax ?? Infinity));
   const startedAtMs = performance.now();
   let first = await warmUp(repeat, run);
   const warmAtMs = performance.now();
+  const isExact = stability !== undefined && processor.isOneThread;
+  const slowdown = isExact ? createSlowdown(processor) : () => 1;
   const samples: Sample[] = [];
-  for (let before = yardstick.read(); ; ) {
-    const { sample, outputs: last } = await timeRun(run);
-    const after = yardstick.read();
-    samples.push({ ...sample, yardstickMs: Math.max(before, after) });
-    before = after;
+  for (;;) {
+    const wanted = isExact ? Math.max(1, stability.repeatsMax - samples.length) : 1;
+    const { runs, last } = await timeSome(run, Math.min(wanted, SETTLED_RUNS));
     first ??= last;
+    const factor = slowdown();
+    samples.push(...runs.map((one) => ({ ...one, slowdown: factor })));
     const nowMs = performance.now();
     const verdict = judge(samples, {
-      ...{ repeat, processor },
+      ...{ repeat, isOneThread: processor.isOneThread },
       isBrief: nowMs - warmAtMs < settleMs && samples.length < SETTLED_RUNS,
       isOverBudget: nowMs - startedAtMs > budgetMs || samples.length >= runsMax,
     });
     if (verdict !== undefined) return { ...verdict, first, last };
   }
+}
+
+/** By what runs were slower than usual since it was called last, or since now. */
+function createSlowdown({ usualMs, read }: Pick<Processor, "usualMs" | "read">): () => number {
+  let beforeMs = read();
+  return () => {
+    const afterMs = read();
+    const meanMs = (beforeMs + afterMs) / 2;
+    beforeMs = afterMs;
+    return slowdownOf(meanMs, usualMs);
+  };
 }
 
 /** Runs that are not timed. @returns what the first one computed; undefined where none was asked for */
@@ -79,34 +88,39 @@ async function warmUp(
 /** The runs that count, once they suffice or no more are allowed; undefined while it is to go on. */
 function judge(
   samples: readonly Sample[],
-  now: { repeat: Repeat; processor: Processor; isBrief: boolean; isOverBudget: boolean },
-): Pick<TimedRuns, "samplesMs" | "stable" | "slowed"> | undefined {
-  const { repeat, processor, isBrief, isOverBudget } = now;
-  const { yardstick, isOneThread } = processor;
-  const count = (repeats: number) =>
-    undisturbed(samples, { repeats, fastestMs: yardstick.fastestMs, isOneThread });
+  now: { repeat: Repeat; isOneThread: boolean; isBrief: boolean; isOverBudget: boolean },
+): Pick<TimedRuns, "samplesMs" | "stable"> | undefined {
+  const { repeat, isOneThread, isBrief, isOverBudget } = now;
+  const count = (repeats: number) => undisturbed(samples, { repeats, isOneThread });
   if (repeat.stability?.expectedMs !== undefined) {
-    const { samplesMs, isSettled, isSlowed } = count(AGREEING_RUNS);
-    if (isSettled && !isSlowed && agreesWithEarlier(samplesMs, repeat.stability)) {
-      return { samplesMs, stable: true, slowed: false };
+    const { samplesMs, isSettled } = count(AGREEING_RUNS);
+    if (isSettled && agreesWithEarlier(samplesMs, repeat.stability)) {
+      return { samplesMs, stable: true };
     }
   }
-  const { samplesMs, isSettled, isSlowed } = count(repeat.repeats);
-  if (isOverBudget) return { samplesMs, stable: false, slowed: isSlowed };
+  const { samplesMs, isSettled } = count(repeat.repeats);
+  if (isOverBudget) return { samplesMs, stable: false };
   const mayStop = repeat.stability === undefined || (isSettled && !isBrief);
   const stop = mayStop ? stopAfter(samplesMs, repeat) : undefined;
-  return stop && { samplesMs, stable: stop === "known" && !isSlowed, slowed: isSlowed };
+  return stop && { samplesMs, stable: stop === "known" };
 }
 
-async function timeRun(
+/** Times so many runs at most, and no further one once it is time for another reading. */
+async function timeSome(
   run: () => Promise<Tensors>,
-): Promise<{ sample: Omit<Sample, "yardstickMs">; outputs: Tensors }> {
-  const beforeMs = performance.now();
-  const cpuBefore = process.cpuUsage();
-  const outputs = await run();
-  const { user, system } = process.cpuUsage(cpuBefore);
-  const wallMs = performance.now() - beforeMs;
-  return { sample: { wallMs, cpuMs: (user + system) / MICROSECONDS_PER_MS }, outputs };
+  runsMax: number,
+): Promise<{ runs: Run[]; last: Tensors }> {
+  const untilMs = performance.now() + READING_EVERY_MS;
+  const runs: Run[] = [];
+  for (;;) {
+    const beforeMs = performance.now();
+    const cpuBefore = process.cpuUsage();
+    const last = await run();
+    const { user, system } = process.cpuUsage(cpuBefore);
+    const nowMs = performance.now();
+    runs.push({ wallMs: nowMs - beforeMs, cpuMs: (user + system) / MICROSECONDS_PER_MS });
+    if (nowMs >= untilMs || runs.length >= runsMax) return { runs, last };
+  }
 }
 
 /** Whether the samples so far suffice, or no more are allowed. */

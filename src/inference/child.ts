@@ -5,7 +5,6 @@ import { parseJson, parseValue } from "../protocol/index.js";
 import { type LoadedModel, openModel } from "./child-model.js";
 import { probeProvider } from "./child-providers.js";
 import { listSidecars } from "./child-sidecars.js";
-import { createYardstick, type Yardstick } from "./yardstick.js";
 import {
   type ChildConfig,
   type ChildResponse,
@@ -13,6 +12,7 @@ import {
   type RequestBody,
   requestSchema,
 } from "./messages.js";
+import { createProcessor } from "./processor.js";
 
 /**
  * The process that runs ONNX Runtime, and the only place where it is loaded: `run` and `create`
@@ -26,16 +26,15 @@ function main(): void {
   outliveSignalsButNotTheParent(config.value);
 
   let loaded: LoadedModel | undefined;
-  let yardstick: Yardstick | undefined;
-  const ownYardstick = (): Yardstick => (yardstick ??= createYardstick());
+  const processor = createProcessor(config.value);
   const handle = async (body: RequestBody): Promise<unknown> => {
     if (body.kind === "open") {
-      const opened = await openModel(body, config.value, ownYardstick());
+      const opened = await openModel(body, config.value, processor);
       loaded = opened.loaded;
       return opened.description;
     }
     if (body.kind === "probe") return probeProvider(body.provider, config.value);
-    if (body.kind === "yardstick") return ownYardstick().read();
+    if (body.kind === "speed") return processor.tellFor(body.usualMs);
     if (body.kind === "sidecars") return listSidecars(body.path, config.value);
     if (loaded === undefined) throw new Error(`${body.kind} before open`);
     switch (body.kind) {

@@ -9,6 +9,7 @@ import {
   modelRefSchema,
   sha256Schema,
   sidecarSchema,
+  yardstickMsSchema,
   tensorInfoSchema,
 } from "../protocol/index.js";
 
@@ -123,7 +124,7 @@ export const requestBodySchema = z.discriminatedUnion("kind", [
     order: kernelOrderSchema.optional(),
   }),
   z.strictObject({ kind: z.literal("compare") }),
-  z.strictObject({ kind: z.literal("yardstick") }),
+  z.strictObject({ kind: z.literal("speed"), usualMs: yardstickMsSchema.optional() }),
   z.strictObject({ kind: z.literal("sidecars"), path: z.string().min(1) }),
   z.strictObject({ kind: z.literal("probe"), provider: z.string() }),
   z.strictObject({ kind: z.literal("extract"), range: rangeSchema, path: z.string().min(1) }),
@@ -154,9 +155,6 @@ export const openedModelSchema = z.strictObject({
 });
 export type OpenedModel = z.infer<typeof openedModelSchema>;
 
-/** Milliseconds that the yardstick takes at this moment. */
-export const yardstickSchema = z.number().positive();
-
 /** Files beside a model that hold weights of it, as they were when their reading began. */
 export const listedSidecarsSchema = z
   .array(sidecarSchema.extend({ modifiedMs: z.number() }))
@@ -164,11 +162,10 @@ export const listedSidecarsSchema = z
 export type ListedSidecar = z.infer<typeof listedSidecarsSchema>[number];
 
 export const measuredSchema = z.strictObject({
+  /** At the processor's usual speed, where certainty was asked for. */
   samplesMs: z.array(z.number().nonnegative()).min(1),
   /** False when time or repeats ended before the median was known as asked. */
   stable: z.boolean(),
-  /** Something outside slowed the processor down all along: it takes less time than this says. */
-  slowed: z.boolean(),
   /** How long it took to open what was run. */
   openMs: z.number().nonnegative(),
   outputs: z.array(tensorInfoSchema),

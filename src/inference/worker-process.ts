@@ -123,7 +123,7 @@ const DESCRIPTIONS = {
   probe: "probing an execution provider",
   sidecars: "reading the model",
   compare: "comparing the parts with the whole model",
-  yardstick: "looking how fast the processor is",
+  speed: "looking how fast the processor is",
   extract: "extracting a part of the model",
 } as const satisfies Record<RequestBody["kind"], string>;
 

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { AppError } from "../core/index.js";
-import { parseValue } from "../protocol/index.js";
+import { parseValue, yardstickMsSchema } from "../protocol/index.js";
 import {
   type Compared,
   comparedSchema,
@@ -22,18 +22,9 @@ import {
   type ProfileRequest,
   type Repeat,
   type RequestBody,
-  yardstickSchema,
 } from "./messages.js";
-import { type InferenceOptions, isOneThread } from "./options.js";
-import { createSettler } from "./settle.js";
+import type { InferenceOptions } from "./options.js";
 import { startWorkerProcess, type WorkerDeps } from "./worker-process.js";
-
-/** A measurement is repeated so often because something slowed the processor down meanwhile. */
-const RETRIES_MAX = 2;
-/** The same where an earlier one is there to compare with. */
-const RETRIES_MAX_AGAIN = 1;
-/** So long it waits each time; what was measured before is not kept waiting for longer than it takes. */
-const PATIENCE_MS = 2_000;
 
 /**
  * One child process that holds one model and a table of tensors; tensors never cross to the parent.
@@ -44,6 +35,11 @@ export interface ModelWorker {
   readonly pid: number;
   /** Reads, hashes, parses and runs the model once, to learn types and shapes. First of all calls. */
   open(request: OpenRequest): Promise<OpenedModel>;
+  /**
+   * How fast the processor was when this was first asked: what the yardstick took, in milliseconds. From
+   * now on times are told for the speed at which it takes `usualMs`; without it, for what is told here.
+   */
+  speed(usualMs?: number): Promise<number>;
   /**
    * Times the whole model, or a range of layers on the tensors that cross into it. The outputs
    * stay in the child as inputs of later ranges, so that ranges in order form a chain.
@@ -80,31 +76,6 @@ export async function startModelWorker(
     if (!answer.ok) throw new AppError("INTERNAL", `answer to ${body.kind}: ${answer.message}`);
     return answer.value;
   };
-  const settler = createSettler({
-    pid: child.pid,
-    isMovable: isOneThread(options),
-    clock: deps.clock,
-    signal: deps.signal,
-    readYardstick: () => ask({ kind: "yardstick" }, yardstickSchema),
-  });
-  let isHopeless = false;
-  const undisturbed = async <T>(
-    run: () => Promise<T>,
-    { isSlowed, repeat }: { isSlowed: (result: T) => boolean; repeat: Repeat },
-  ): Promise<T> => {
-    if (isHopeless) return run();
-    const expectedMs = repeat.stability?.expectedMs;
-    const retriesMax = expectedMs === undefined ? RETRIES_MAX : RETRIES_MAX_AGAIN;
-    const settle = () => settler.settle(Math.min(PATIENCE_MS, expectedMs ?? Infinity));
-    await settle();
-    for (let retries = 0; ; retries++) {
-      const result = await run();
-      if (!isSlowed(result)) return result;
-      // It stays slow, as one does that became too hot: nothing further is kept waiting for it.
-      isHopeless = retries === retriesMax || !(await settle());
-      if (isHopeless) return result;
-    }
-  };
   return {
     pid: child.pid,
     open: (request) => {
@@ -114,17 +85,10 @@ export async function startModelWorker(
       const path = resolve(request.path);
       return ask({ kind: "open", ...request, path, inputFiles }, openedModelSchema);
     },
-    measure: (target, repeat) => {
-      const run = (): Promise<Measured> => ask({ kind: "measure", target, repeat }, measuredSchema);
-      // Nobody asks how long the others take exactly.
-      if (repeat.stability === undefined) return run();
-      return undisturbed(run, { repeat, isSlowed: ({ slowed }) => slowed });
-    },
-    profile: (request) =>
-      undisturbed(() => ask({ kind: "profile", ...request }, profiledSchema), {
-        repeat: request.repeat,
-        isSlowed: ({ whole }) => whole.slowed,
-      }),
+    speed: (usualMs) =>
+      ask({ kind: "speed", ...(usualMs === undefined ? {} : { usualMs }) }, yardstickMsSchema),
+    measure: (target, repeat) => ask({ kind: "measure", target, repeat }, measuredSchema),
+    profile: (request) => ask({ kind: "profile", ...request }, profiledSchema),
     compare: () => ask({ kind: "compare" }, comparedSchema),
     sidecars: (path) => ask({ kind: "sidecars", path: resolve(path) }, listedSidecarsSchema),
     probe: (provider) => ask({ kind: "probe", provider }, providerStateSchema),

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { inputBindingSchema, leaseMsSchema, sidecarsSchema } from "./mqtt.js";
 import { modelRefSchema, nameSchema, sha256Schema } from "./names.js";
-import { environmentSchema } from "./profile.js";
+import { environmentSchema, processorSchema } from "./profile.js";
 
 /** Ranges that are measured at once: a plan has few partitions on one node. */
 export const CONFIRMED_AT_ONCE_MAX = 16;
@@ -22,6 +22,10 @@ export const measureCommandSchema = z.strictObject({
   /** As the blocks were cut: what crosses the ends of the ranges is looked for by it. */
   maxCutTensors: z.number().int().min(1).max(64),
   ranges: z.array(layerRangeSchema).min(1).max(CONFIRMED_AT_ONCE_MAX),
+  /** From the profile with which the answer is compared: for which speed of the processor it is to tell times. */
+  earlier: z
+    .strictObject({ environment: environmentSchema, processor: processorSchema })
+    .optional(),
   timeoutMs: z.number().int().positive().max(86_400_000),
   leaseMs: leaseMsSchema.optional(),
 });

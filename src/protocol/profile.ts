@@ -60,6 +60,17 @@ export const equalitySchema = z.strictObject({
   ok: z.boolean(),
 });
 
+/** What a fixed piece of computing takes on a processor, in milliseconds: the less, the faster it is. */
+export const yardstickMsSchema = z.number().positive().max(60_000);
+
+/** The speed for which times are told. */
+export const processorSchema = z.strictObject({
+  yardstickMs: yardstickMsSchema,
+  /** Unix milliseconds since when every look found another speed; absent where the last did not. */
+  offSince: z.number().int().nonnegative().optional(),
+});
+export type ProcessorProfile = z.infer<typeof processorSchema>;
+
 /** Repeated runs of the whole model. */
 export const wholeProfileSchema = z.strictObject({
   p95Ms: z.number().nonnegative(),
@@ -167,6 +178,8 @@ export const profileSchema = z
     /** Unix milliseconds. */
     measuredAt: z.number().int().nonnegative(),
     environment: environmentSchema,
+    /** Absent in profiles of older versions. */
+    processor: processorSchema.optional(),
     inputBytes: z.number().int().nonnegative(),
     /** The model's inputs, by which cuts that raw data crosses are known. Absent in older profiles. */
     inputNames: z.array(z.string()).max(PROFILE_INPUTS_MAX).optional(),

@@ -35,11 +35,11 @@ function randomPartitions(blocks, random) {
 }
 
 /** As an agent measures them when a plan is to be confirmed: median milliseconds of each. */
-async function measurePartitions(model, { blocks }, partitions) {
+async function measurePartitions(model, { blocks, ...earlier }, partitions) {
   const ranges = partitions.map(([first, last]) => {
     return { firstLayer: blocks[first].firstLayer, lastLayer: blocks[last].lastLayer };
   });
-  const measured = await measureRanges({ ...model, ranges }, OPTIONS, DEPS);
+  const measured = await measureRanges({ ...model, ranges, earlier }, OPTIONS, DEPS);
   return measured.ranges.map(({ medianMs }) => medianMs);
 }
 

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   answerMeasure,
+  benchmarkModel,
   benchmarkOptionsSchema,
   inspectModel,
   measureRanges,
@@ -9,9 +10,10 @@ import {
 import { AppError, silentLogger, systemClock } from "../../src/core/index.js";
 import { describeWithData } from "../support/data.js";
 import { realModels } from "../support/manifest.js";
-import { chain, type ModelDirectory, modelDirectory } from "../support/small-models.js";
+import { chain, heavyChain, type ModelDirectory, modelDirectory } from "../support/small-models.js";
 
 const OPTIONS = benchmarkOptionsSchema.parse({ repeats: 1, repeatsMax: 1 });
+const NODE = { tier: "edge", name: "here", hardwareClass: "here" } as const;
 const DEPS = { log: silentLogger, clock: systemClock };
 
 describe("measureRanges", () => {
@@ -35,6 +37,24 @@ describe("measureRanges", () => {
     expect(measured.ranges).toMatchObject(ranges);
     expect(measured.environment.emulatedSlowdown).toBe(3);
     for (const { medianMs } of measured.ranges) expect(medianMs).toBeGreaterThan(0);
+  });
+
+  it("tells times for the speed that the profile knows, not for that of this moment", async () => {
+    const path = models.write("heavy.onnx", heavyChain());
+    const ranges = [{ firstLayer: 0, lastLayer: 0 }];
+    const { processor, environment } = await benchmarkModel(
+      { path, inputs: [], node: NODE },
+      OPTIONS,
+      DEPS,
+    );
+    const usualMs = processor?.yardstickMs ?? 1;
+    const medianMsAt = async (factor: number): Promise<number> => {
+      const earlier = { environment, processor: { yardstickMs: usualMs * factor } };
+      const measured = await measureRanges({ path, inputs: [], ranges, earlier }, OPTIONS, DEPS);
+      return measured.ranges[0]!.medianMs;
+    };
+    // As if the profile's processor had been a quarter as fast, and four times as fast.
+    expect(await medianMsAt(4)).toBeGreaterThan(2 * (await medianMsAt(0.25)));
   });
 
   it("awaits its turn before each range", async () => {

@@ -25,6 +25,7 @@ function reading(overrides: Partial<SentinelReading> = {}): SentinelReading {
     model,
     externalSha256: undefined,
     environment,
+    processor: { yardstickMs: 0.1 },
     times: [{ beforeMs: wholeMs, nowMs: wholeMs }],
     stable: true,
     ...overrides,
@@ -102,6 +103,7 @@ describe("refreshProfile", () => {
     const twice = refreshProfile(once, reading({ measuredAt: PROFILE.measuredAt + 2_000 }), 1.1);
     expect(profileSchema.parse(twice)).toEqual(twice);
     expect(twice.measuredAt).toBe(PROFILE.measuredAt + 2_000);
+    expect(twice.processor).toEqual(reading().processor);
     expect(twice.refreshed!.fullAt).toBe(PROFILE.measuredAt);
     expect(twice.refreshed!.scaledBy).toBeCloseTo(1.21, 9);
     expect(twice.wholeMs).toBeCloseTo(12 * 1.21, 9);
