@@ -20,9 +20,8 @@ export function partitionPath(modelSha256: string, partitionSha256: string): str
 export function createDrafter(deps: {
   artifacts: Artifacts;
   modelOf: (sha256: string) => ModelFile | undefined;
-  problemOf: (pipeline: Pipeline) => PlanningProblem | undefined;
-}): (pipeline: Pipeline, plan: RankedPlan) => Promise<PlanDraft> {
-  return async (pipeline, plan) => {
+}): (pipeline: Pipeline, plan: RankedPlan, problem: PlanningProblem) => Promise<PlanDraft> {
+  return async (pipeline, plan, problem) => {
     const model = deps.modelOf(pipeline.model.sha256);
     if (model === undefined) {
       throw new AppError(
@@ -34,8 +33,7 @@ export function createDrafter(deps: {
     for (const part of plan.partitions) {
       partitions.push(await partitionOf(deps.artifacts, model, part));
     }
-    const problem = deps.problemOf(pipeline);
-    const alone = problem === undefined ? null : onSourceAlone(problem, pipeline.source);
+    const alone = onSourceAlone(problem, pipeline.source);
     return {
       pipeline: pipeline.name,
       model: { name: model.name, sha256: model.sha256 },

@@ -1,8 +1,6 @@
 import type { Decision } from "../protocol/index.js";
 import { confirmingOf } from "./confirm-work.js";
-import { confirmedSituation } from "./confirmed-situation.js";
 import { createDrafter } from "./drafts.js";
-import { situationOf } from "./problem.js";
 import { startReconciler } from "./reconcile.js";
 import { createPlanRollouts } from "./rollout.js";
 import {
@@ -82,11 +80,6 @@ export function startPlanning(running: Running): void {
       draft: createDrafter({
         artifacts,
         modelOf: (sha256) => running.desired.models.find((model) => model.sha256 === sha256),
-        problemOf: (pipeline) => {
-          const situation = situationOf(pipeline, context);
-          if ("missing" in situation) return undefined;
-          return confirmedSituation(situation, pipeline, { confirm, clock }).problem;
-        },
       }),
       rollouts,
       bars,

@@ -1,5 +1,10 @@
-import { latencyAt, type LinkHistory, momentsOf, type Outlook, outlookOf } from "../drift/index.js";
-import { type PlanningProblem, pricePlan, type RankedPlan } from "../planner/index.js";
+import { latencyOf, type LinkHistory, momentsOf, type Outlook, outlookOf } from "../drift/index.js";
+import {
+  type OpenProblem,
+  openProblem,
+  type PlanningLink,
+  type RankedPlan,
+} from "../planner/index.js";
 import type { PlanDocument } from "../protocol/index.js";
 import { type Bar, isBarred } from "./bars.js";
 import type { LinkView } from "./context.js";
@@ -18,6 +23,11 @@ export interface Prospects {
   best: Prospect | null;
   /** Why no plan is possible; null where one is. */
   infeasible: string | null;
+  /**
+   * The plan at the prices of this moment, which its document shows. The mean over recent moments, by
+   * which plans are chosen, still remembers a network that is no more.
+   */
+  pricedNow: (plan: RankedPlan) => RankedPlan;
 }
 
 /**
@@ -29,29 +39,26 @@ export function prospectsOf(
   now: { situation: Situation; inForce: PlanDocument | null; bars: readonly Bar[] },
 ): Prospects {
   const { situation, inForce, bars } = now;
-  const { problem } = situation;
   const rate = rater(pipeline, situation);
-  const current = inForce === null ? null : rate(planInForce(inForce, { pipeline, problem, bars }));
-  const usual = bestPlan(problem, bars);
-  const newest = bestPlan(newestProblem(situation), bars);
-  const candidates = [current, rate(usual.best), rate(repriced(newest.best, problem))].filter(
-    (prospect) => prospect !== null,
-  );
+  const atMean = openProblem(situation.problem);
+  const atNewest = atMean.withLinks(newestLinks(situation));
+  const current = inForce === null ? null : rate(planInForce(inForce, { pipeline, atMean, bars }));
+  const usual = bestPlan(atMean, bars);
+  const newest = bestPlan(atNewest, bars);
+  const isOne = usual.best !== null && newest.best !== null && isSamePlan(usual.best, newest.best);
+  const candidates = [
+    current,
+    rate(usual.best),
+    isOne ? null : rate(repriced(newest.best, atMean)),
+  ].filter((prospect) => prospect !== null);
   const best = candidates.reduce<Prospect | null>(
     (a, b) => (a !== null && a.outlook.expectedMs <= b.outlook.expectedMs ? a : b),
     null,
   );
   const infeasible =
     best === null ? (usual.infeasible ?? "every way leads over a dead link") : null;
-  return { current, best, infeasible };
-}
-
-/**
- * The plan at the prices of this moment, which its document shows. The mean over recent moments, by which
- * plans are chosen, still remembers a network that is no more.
- */
-export function pricedNow(plan: RankedPlan, situation: Situation): RankedPlan {
-  return repriced(plan, newestProblem(situation)) ?? plan;
+  const pricedNow = (plan: RankedPlan): RankedPlan => repriced(plan, atNewest) ?? plan;
+  return { current, best, infeasible, pricedNow };
 }
 
 export function isSamePlan(one: RankedPlan, other: RankedPlan): boolean {
@@ -76,10 +83,8 @@ function rater(
   const worstMs = aloneMs + pipeline.thresholds.fallbackMs;
   return (plan) => {
     if (plan === null) return null;
-    const samples = moments.map((moment) => ({
-      atMs: moment.atMs,
-      latencyMs: latencyAt(plan, moment, { costModel: problem.costModel, worstMs }),
-    }));
+    const latencyAt = latencyOf(plan, { costModel: problem.costModel, worstMs });
+    const samples = moments.map((moment) => ({ atMs: moment.atMs, latencyMs: latencyAt(moment) }));
     const outlook = outlookOf(samples, pipeline.thresholds);
     return outlook === null ? null : { plan, outlook };
   };
@@ -96,34 +101,28 @@ function historyOf(link: LinkView): LinkHistory[] {
 /** The plan in force at the prices of now; null where it cannot run any more. */
 function planInForce(
   plan: PlanDocument,
-  now: { pipeline: Pipeline; problem: PlanningProblem; bars: readonly Bar[] },
+  now: { pipeline: Pipeline; atMean: OpenProblem; bars: readonly Bar[] },
 ): RankedPlan | null {
   if (plan.model.sha256 !== now.pipeline.model.sha256) return null;
   if (isBarred(now.bars, plan.partitions)) return null;
-  const priced = pricePlan(now.problem, { source: plan.source, partitions: plan.partitions });
+  const priced = now.atMean.price({ source: plan.source, partitions: plan.partitions });
   return "infeasible" in priced ? null : priced;
 }
 
-/** The problem at the newest sample of each link alone, without those that are down. */
-function newestProblem({ problem, links }: Situation): PlanningProblem {
-  const newest = links.flatMap(({ from, to, samples }) => {
-    const last = samples.at(-1);
-    return last === undefined ? [] : [{ ...last, from, to }];
+/** The links by the newest sample of each alone, without those that are down. */
+function newestLinks({ problem, links }: Situation): PlanningLink[] {
+  return problem.links.flatMap((link) => {
+    const view = links.find(({ from, to }) => from === link.from && to === link.to);
+    const last = view?.samples.at(-1);
+    if (last === undefined) return [link];
+    const { rttMs, bandwidthMbps } = last;
+    return bandwidthMbps === 0 ? [] : [{ ...link, rttMs, bandwidthMbps }];
   });
-  return {
-    ...problem,
-    links: problem.links.flatMap((link) => {
-      const last = newest.find(({ from, to }) => from === link.from && to === link.to);
-      if (last === undefined) return [link];
-      const { rttMs, bandwidthMbps } = last;
-      return bandwidthMbps === 0 ? [] : [{ ...link, rttMs, bandwidthMbps }];
-    }),
-  };
 }
 
-/** The same plan at the prices of `problem`. */
-function repriced(plan: RankedPlan | null, problem: PlanningProblem): RankedPlan | null {
+/** The same plan at the prices of `problem`; null where it cannot run there. */
+function repriced(plan: RankedPlan | null, problem: OpenProblem): RankedPlan | null {
   if (plan === null) return null;
-  const priced = pricePlan(problem, plan);
+  const priced = problem.price(plan);
   return "infeasible" in priced ? null : priced;
 }

@@ -1,7 +1,6 @@
 import { afterPublication, startPolicy, withPublication } from "../drift/index.js";
 import { decisionOf, nextRevisionOf } from "./decision.js";
 import type { Case, JudgeDeps } from "./judge-deps.js";
-import { pricedNow } from "./prospects.js";
 import type { Ruled } from "./ruling.js";
 import type { Track } from "./track.js";
 
@@ -15,8 +14,8 @@ export async function publish(
 ): Promise<void> {
   const { prospects } = ruled;
   if (prospects.best === null) return;
-  const best = pricedNow(prospects.best.plan, now.situation);
-  const draft = await deps.draft(now.pipeline, best);
+  const best = prospects.pricedNow(prospects.best.plan);
+  const draft = await deps.draft(now.pipeline, best, now.situation.idle);
   const revision = nextRevisionOf(now.pipeline, deps);
   const decision = { ...decisionOf(now, ruled, deps), revision };
   track.isAborted = false;

@@ -1,4 +1,4 @@
-import { type PlanningProblem, type RankedPlan, rankPlans } from "../planner/index.js";
+import { type OpenProblem, openProblem, type RankedPlan } from "../planner/index.js";
 import { type Bar, isBarred } from "./bars.js";
 
 /** How many plans are looked through for one that is not barred. */
@@ -9,21 +9,21 @@ const DEPTHS = [1, 16, 256];
  * finds only barred ones, the barred nodes are left out altogether.
  */
 export function bestPlan(
-  problem: PlanningProblem,
+  open: OpenProblem,
   bars: readonly Bar[],
 ): { best: RankedPlan | null; infeasible: string | null } {
   for (const topK of bars.length === 0 ? [1] : DEPTHS) {
-    const { plans, infeasible } = rankPlans({ ...problem, topK });
+    const { plans, infeasible } = open.rank(topK);
     const best = plans.find((plan) => !isBarred(bars, plan.partitions));
     if (best !== undefined) return { best, infeasible };
     if (infeasible !== null) return { best: null, infeasible };
   }
-  const { constraints } = problem;
+  const { constraints } = open.problem;
   const exclude = [...constraints.nodes.exclude, ...bars.map(({ node }) => node)];
-  const { plans, infeasible } = rankPlans({
-    ...problem,
-    topK: 1,
+  const without = openProblem({
+    ...open.problem,
     constraints: { ...constraints, nodes: { ...constraints.nodes, exclude } },
   });
+  const { plans, infeasible } = without.rank(1);
   return { best: plans[0] ?? null, infeasible };
 }

@@ -37,15 +37,16 @@ export function withSample(
 export function momentsOf(links: readonly LinkHistory[]): Moment[] {
   const times = new Set(links.flatMap(({ samples }) => samples.map(({ atMs }) => atMs)));
   const moments = thinned([...times].sort((a, b) => a - b).map((atMs) => ({ atMs })));
-  return moments.slice(-MOMENTS_MAX).map(({ atMs }) => ({
-    atMs,
-    links: new Map(
-      links.flatMap((link): [string, LinkQuality][] => {
-        const known = link.samples.findLast((sample) => sample.atMs <= atMs) ?? link.samples[0];
-        return known === undefined ? [] : [[linkKey(link), known]];
-      }),
-    ),
-  }));
+  const ways = links.map((link) => ({ key: linkKey(link), samples: link.samples, at: 0 }));
+  return moments.slice(-MOMENTS_MAX).map(({ atMs }) => {
+    const qualities = new Map<string, LinkQuality>();
+    for (const way of ways) {
+      while ((way.samples[way.at + 1]?.atMs ?? Infinity) <= atMs) way.at += 1;
+      const known = way.samples[way.at];
+      if (known !== undefined) qualities.set(way.key, known);
+    }
+    return { atMs, links: qualities };
+  });
 }
 
 /** Items in order of time, without those that are close to the one before and not the newest. */

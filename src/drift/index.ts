@@ -15,6 +15,7 @@ export {
 } from "./options.js";
 export {
   latencyAt,
+  latencyOf,
   type LinkQuality,
   linkKey,
   type Moment,

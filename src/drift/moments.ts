@@ -27,15 +27,32 @@ export function linkKey(path: { from: string; to: string }): string {
 export function latencyAt(
   plan: Pick<RankedPlan, "partitions" | "hops">,
   moment: Moment,
-  terms: { costModel: CostModel; worstMs: number },
+  terms: LatencyTerms,
 ): number {
-  let latencyMs = plan.partitions.reduce((sum, partition) => sum + partition.computeMs, 0);
-  for (const hop of plan.hops) {
-    const quality = moment.links.get(linkKey(hop));
-    if (quality === undefined || quality.bandwidthMbps === 0) return terms.worstMs;
-    latencyMs += transferMs(quality, hop.bytes, terms.costModel);
-  }
-  return Math.min(latencyMs, terms.worstMs);
+  return latencyOf(plan, terms)(moment);
+}
+
+export interface LatencyTerms {
+  costModel: CostModel;
+  worstMs: number;
+}
+
+/** The same for any number of moments. */
+export function latencyOf(
+  plan: Pick<RankedPlan, "partitions" | "hops">,
+  { costModel, worstMs }: LatencyTerms,
+): (moment: Moment) => number {
+  const computeMs = plan.partitions.reduce((sum, partition) => sum + partition.computeMs, 0);
+  const hops = plan.hops.map((hop) => ({ key: linkKey(hop), bytes: hop.bytes }));
+  return ({ links }) => {
+    let latencyMs = computeMs;
+    for (const { key, bytes } of hops) {
+      const quality = links.get(key);
+      if (quality === undefined || quality.bandwidthMbps === 0) return worstMs;
+      latencyMs += transferMs(quality, bytes, costModel);
+    }
+    return Math.min(latencyMs, worstMs);
+  };
 }
 
 /** What one plan takes: in the newest moment, and as expected from the recent ones. */

@@ -1,5 +1,5 @@
 import { AppError } from "../core/index.js";
-import type { PlanningNode, PlanningProblem } from "./problem.js";
+import type { PlanningLink, PlanningNode, PlanningProblem } from "./problem.js";
 
 /**
  * Refuses what no plan can be made of: times that are missing, negative or not finite, names and links
@@ -30,8 +30,13 @@ export function checkProblem(problem: PlanningProblem): void {
       throw invalidProfile(`node ${name}: estimateFactor is ${estimateFactor}, not positive`);
     }
   }
+  checkLinks(problem.links);
+}
+
+/** Refuses links that occur twice or lead nowhere in any time. Throws LINKS_INVALID. */
+export function checkLinks(links: readonly PlanningLink[]): void {
   const pairs = new Set<string>();
-  for (const link of problem.links) {
+  for (const link of links) {
     const name = `${link.from} → ${link.to}`;
     if (pairs.has(name)) throw invalidLinks(`link ${name} occurs twice`);
     pairs.add(name);

@@ -23,7 +23,7 @@ export type {
 export { learnedFactor } from "./measured.js";
 export { pricePlan } from "./price.js";
 export { transferMs } from "./weights.js";
-export { paretoPlans, type Ranking, rankPlans } from "./rank.js";
+export { type OpenProblem, openProblem, paretoPlans, type Ranking, rankPlans } from "./rank.js";
 export type { TextFile } from "./offline/measurements.js";
 export { parseLinks } from "./offline/links-file.js";
 export { type NodesFile, parseNodesFile } from "./offline/nodes-file.js";

@@ -10,9 +10,9 @@ export interface Label {
   stop: Stop;
   block: number;
   /** Of each rank, what was paid before the block runs. */
-  paid: Float64Array;
+  paid: readonly number[];
   /** No plan with this beginning ranks before this. */
-  promise: Float64Array;
+  promise: readonly number[];
   /** The states of the leading gauge and of each budget, one behind the other. */
   state: Float64Array;
 }
@@ -76,22 +76,27 @@ function step(space: Space, parent: Label | undefined, arc: Arc | undefined): La
   if ((toGo[0]?.[at] ?? Infinity) === Infinity) return undefined;
 
   const state = advanceGauges(space, parent, { from: parent, arc, cut });
-  const promise = new Float64Array(ranks.length + 1);
+  const promise = [0];
   if (!keepsBudgets(space, { state, stop, block: cut }, promise)) return undefined;
-  const paid = new Float64Array(ranks.length);
-  for (const [index, weights] of ranks.entries()) {
+  const paid: number[] = [];
+  for (let index = 0; index < ranks.length; index += 1) {
+    const weights = ranks[index];
+    if (weights === undefined) continue;
     let sum = 0;
     if (parent !== undefined) {
       sum = (parent.paid[index] ?? 0) + (weights.run[parent.stop.index]?.[parent.block] ?? 0);
     }
     if (arc !== undefined) sum += weights.pass(arc, cut);
-    paid[index] = sum;
-    promise[index + 1] = sum + (toGo[index]?.[at] ?? Infinity);
+    paid.push(sum);
+    promise.push(sum + (toGo[index]?.[at] ?? Infinity));
   }
   return { parent, stop, block: cut, paid, promise, state };
 }
 
+const NO_STATE = new Float64Array();
+
 function advanceGauges(space: Space, parent: Label | undefined, taken: Step): Float64Array {
+  if (space.stateLength === 0) return NO_STATE;
   const state = new Float64Array(space.stateLength);
   for (const { gauge, offset } of space.gauges) {
     const end = offset + gauge.slots;
@@ -105,7 +110,7 @@ function advanceGauges(space: Space, parent: Label | undefined, taken: Step): Fl
 function keepsBudgets(
   space: Space,
   place: { state: Float64Array; stop: Stop; block: number },
-  promise: Float64Array,
+  promise: number[],
 ): boolean {
   for (const [index, { gauge, max, offset }] of space.gauges.entries()) {
     const own = place.state.subarray(offset, offset + gauge.slots);
@@ -144,7 +149,7 @@ export function comparePaid(a: Label, b: Label): number {
   return compareNumbers(a.paid, b.paid) || compareNames(a, b);
 }
 
-function compareNumbers(a: Float64Array, b: Float64Array): number {
+function compareNumbers(a: readonly number[], b: readonly number[]): number {
   for (let index = 0; index < a.length; index += 1) {
     const difference = (a[index] ?? 0) - (b[index] ?? 0);
     if (difference !== 0) return difference;

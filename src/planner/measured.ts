@@ -12,16 +12,26 @@ export function measuredBlocks(
   { blocks }: Pick<PlanningProblem, "blocks">,
   { measured }: Pick<PlanningNode, "measured">,
 ): MeasuredBlocks[] {
-  if (measured === undefined || measured.length === 0) return [];
-  const starts = new Map(blocks.map((block, index) => [block.firstLayer, index]));
-  const ends = new Map(blocks.map((block, index) => [block.lastLayer, index]));
-  return measured.flatMap(({ firstLayer, lastLayer, ms }) => {
-    const firstBlock = starts.get(firstLayer);
-    const lastBlock = ends.get(lastLayer);
-    return firstBlock === undefined || lastBlock === undefined
-      ? []
-      : [{ firstBlock, lastBlock, ms }];
-  });
+  const found: MeasuredBlocks[] = [];
+  for (const { firstLayer, lastLayer, ms } of measured ?? []) {
+    const firstBlock = blockOf(blocks, firstLayer);
+    const lastBlock = blockOf(blocks, lastLayer);
+    if (blocks[firstBlock]?.firstLayer !== firstLayer) continue;
+    if (blocks[lastBlock]?.lastLayer !== lastLayer) continue;
+    found.push({ firstBlock, lastBlock, ms });
+  }
+  return found;
+}
+
+/** The first block that does not end before the layer: that which contains it, if any does. */
+function blockOf(blocks: PlanningProblem["blocks"], layer: number): number {
+  let [low, high] = [0, blocks.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((blocks[middle]?.lastLayer ?? Infinity) < layer) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** What the blocks' own times say that a range takes. */

@@ -115,6 +115,7 @@ function limitObstacle(plan: RankedPlan, limit: Limit): string | undefined {
 }
 
 function memoryObstacle(problem: PlanningProblem, ranges: readonly Range[]): string | undefined {
+  if (problem.nodes.every(({ memoryBytes }) => memoryBytes === undefined)) return undefined;
   const needs = memoryNeeds(problem, { bytes: bytesAtCuts(problem) });
   for (const { name, memoryBytes } of problem.nodes) {
     if (memoryBytes === undefined) continue;

@@ -1,6 +1,6 @@
 import { checkProblem } from "./check.js";
 import { bytesAtCuts } from "./field.js";
-import { measuredBlocks, sumOfBlocks } from "./measured.js";
+import { sumOfBlocks } from "./measured.js";
 import { assignmentObstacle, limitsObstacle, type Range } from "./obstacles.js";
 import type {
   Assignment,
@@ -11,7 +11,7 @@ import type {
   RankedPlan,
 } from "./problem.js";
 import { linkTable } from "./routes.js";
-import { compileRules } from "./rules.js";
+import { compileRules, type Rules } from "./rules.js";
 import {
   computeJoules,
   computePrice,
@@ -29,9 +29,17 @@ export function pricePlan(
   assignment: Assignment,
 ): RankedPlan | { infeasible: string } {
   checkProblem(problem);
+  return priceAssignment(problem, assignment, compileRules(problem));
+}
+
+/** The same for a problem that was checked, with its rules. */
+export function priceAssignment(
+  problem: PlanningProblem,
+  assignment: Assignment,
+  rules: Rules,
+): RankedPlan | { infeasible: string } {
   const ranges = locate(problem, assignment);
   if (typeof ranges === "string") return { infeasible: ranges };
-  const rules = compileRules(problem);
   const { source } = assignment;
   const obstacle = assignmentObstacle(problem, { source, ranges }, rules);
   if (obstacle !== undefined) return { infeasible: obstacle };
@@ -50,7 +58,6 @@ export type Pricer = (
 export function createPricer(problem: PlanningProblem): Pricer {
   const links = linkTable(problem.links);
   const bytes = bytesAtCuts(problem);
-  const measuredMs = measuredTable(problem);
   return (source, ranges) => {
     const hops: PlannedHop[] = [];
     const used: PlanningLink[] = [];
@@ -68,9 +75,7 @@ export function createPricer(problem: PlanningProblem): Pricer {
       }
       at = to;
     }
-    const partitions = ranges.map((range) =>
-      partitionOf(problem, range, measuredMs.get(rangeKey(range.node.name, range))),
-    );
+    const partitions = ranges.map((range) => partitionOf(problem, range));
     return { source, ...totalsOf({ ranges, partitions, used, hops }), partitions, hops };
   };
 }
@@ -111,33 +116,21 @@ function total(parts: readonly (number | undefined)[]): number | null {
   return sum;
 }
 
-/** What each measured partition takes. */
-function measuredTable(problem: PlanningProblem): ReadonlyMap<string, number> {
-  return new Map(
-    problem.nodes.flatMap((node) =>
-      measuredBlocks(problem, node).map((range) => [rangeKey(node.name, range), range.ms]),
-    ),
-  );
-}
-
-function rangeKey(node: string, range: { firstBlock: number; lastBlock: number }): string {
-  return `${node} ${range.firstBlock} ${range.lastBlock}`;
-}
-
-function partitionOf(
-  problem: PlanningProblem,
-  range: Range,
-  measuredMs: number | undefined,
-): PlannedPartition {
+function partitionOf({ blocks }: PlanningProblem, range: Range): PlannedPartition {
   const { node, firstBlock, lastBlock } = range;
+  const firstLayer = blocks[firstBlock]?.firstLayer ?? 0;
+  const lastLayer = blocks[lastBlock]?.lastLayer ?? 0;
+  const measuredMs = node.measured?.find(
+    (known) => known.firstLayer === firstLayer && known.lastLayer === lastLayer,
+  )?.ms;
   const estimateMs = sumOfBlocks(node, range);
   return {
     node: node.name,
     tier: node.tier,
     firstBlock,
     lastBlock,
-    firstLayer: problem.blocks[firstBlock]?.firstLayer ?? 0,
-    lastLayer: problem.blocks[lastBlock]?.lastLayer ?? 0,
+    firstLayer,
+    lastLayer,
     computeMs: measuredMs ?? estimateMs * (node.estimateFactor ?? 1),
     ...(measuredMs === undefined ? {} : { estimateMs }),
   };

@@ -1,5 +1,5 @@
 import { budgetsOf } from "./budgets.js";
-import { checkProblem } from "./check.js";
+import { checkLinks, checkProblem } from "./check.js";
 import { explainInfeasible } from "./explain.js";
 import { buildField, type Field } from "./field.js";
 import { type Budget, stageGauge, sumGauge } from "./gauges.js";
@@ -14,9 +14,9 @@ import {
 } from "./objective.js";
 import { paretoWalks } from "./pareto.js";
 import type { Range } from "./obstacles.js";
-import { createPricer } from "./price.js";
-import type { PlanningProblem, RankedPlan } from "./problem.js";
-import { compileRules } from "./rules.js";
+import { createPricer, priceAssignment } from "./price.js";
+import type { Assignment, PlanningLink, PlanningProblem, RankedPlan } from "./problem.js";
+import { compileRules, type Rules } from "./rules.js";
 import { bestWalks } from "./search.js";
 import { byteWeights, partitionWeights, type Ticked } from "./weights.js";
 
@@ -25,6 +25,35 @@ export interface Ranking {
   plans: RankedPlan[];
   /** Why there is no plan; null where there is one. */
   infeasible: string | null;
+}
+
+/** A problem that was checked once, of which any number of questions may be asked. */
+export interface OpenProblem {
+  readonly problem: PlanningProblem;
+  /** As `rankPlans` does. */
+  rank(topK: number): Ranking;
+  /** As `pricePlan` does. */
+  price(assignment: Assignment): RankedPlan | { infeasible: string };
+  /** The same problem with other links; throws LINKS_INVALID. */
+  withLinks(links: readonly PlanningLink[]): OpenProblem;
+}
+
+/** Throws PROFILE_INVALID or LINKS_INVALID for a malformed problem. */
+export function openProblem(problem: PlanningProblem): OpenProblem {
+  checkProblem(problem);
+  return opened(problem, compileRules(problem));
+}
+
+function opened(problem: PlanningProblem, rules: Rules): OpenProblem {
+  return {
+    problem,
+    rank: (topK) => ranking({ ...problem, topK }, (asked) => findPlans(asked, rules)),
+    price: (assignment) => priceAssignment(problem, assignment, rules),
+    withLinks(links) {
+      checkLinks(links);
+      return opened({ ...problem, links }, rules);
+    },
+  };
 }
 
 /**
@@ -36,8 +65,7 @@ export interface Ranking {
  * data nodes or links lack.
  */
 export function rankPlans(problem: PlanningProblem): Ranking {
-  checkProblem(problem);
-  return ranking(problem, findPlans);
+  return openProblem(problem).rank(problem.topK);
 }
 
 /**
@@ -56,11 +84,12 @@ function ranking(
 ): Ranking {
   const plans = find(problem);
   if (plans.length > 0) return { plans, infeasible: null };
-  return { plans, infeasible: explainInfeasible({ ...problem, objective: "latency" }, findPlans) };
+  const byLatency: PlanningProblem = { ...problem, objective: "latency" };
+  return { plans, infeasible: explainInfeasible(byLatency, (tried) => findPlans(tried)) };
 }
 
-function findPlans(problem: PlanningProblem): RankedPlan[] {
-  const arena = openArena(problem);
+function findPlans(problem: PlanningProblem, rules = compileRules(problem)): RankedPlan[] {
+  const arena = openArena(problem, rules);
   if (arena === undefined) return [];
   const { field, latency, quest } = arena;
   const objective = objectiveWeights(problem, field);
@@ -76,7 +105,7 @@ function findPlans(problem: PlanningProblem): RankedPlan[] {
 }
 
 function findFront(problem: PlanningProblem): RankedPlan[] {
-  const arena = openArena(problem);
+  const arena = openArena(problem, compileRules(problem));
   if (arena === undefined) return [];
   const { field, latency, quest } = arena;
   const criteria = [stageGauge(field, latency)];
@@ -88,8 +117,8 @@ function findFront(problem: PlanningProblem): RankedPlan[] {
 /** What every search of `problem` begins with; undefined where its constraints contradict the model. */
 function openArena(
   problem: PlanningProblem,
+  rules: Rules,
 ): { field: Field; latency: Ticked; quest: Quest } | undefined {
-  const rules = compileRules(problem);
   if (rules.contradictions.length > 0) return undefined;
   const field = buildField(problem, rules);
   const latency = latencyWeights(problem, field);

@@ -28,7 +28,9 @@ export function sumsToGo(field: Field, weights: readonly Weights[]): readonly Fl
       best.fill(Infinity);
       if (cut < field.blockCount) {
         const stay = cut * stopCount + stop.index;
-        for (const [index, column] of sums.entries()) offered[index] = column[stay] ?? Infinity;
+        for (let index = 0; index < sums.length; index += 1) {
+          offered[index] = sums[index]?.[stay] ?? Infinity;
+        }
         offer();
       }
       for (const arc of waysOn(field, stop, cut)) {
@@ -44,7 +46,9 @@ export function sumsToGo(field: Field, weights: readonly Weights[]): readonly Fl
         offer();
       }
       const here = block * stopCount + stop.index;
-      for (const [index, column] of sums.entries()) {
+      for (let index = 0; index < sums.length; index += 1) {
+        const column = sums[index];
+        if (column === undefined) continue;
         column[here] = (best[index] ?? 0) + (weights[index]?.run[stop.index]?.[block] ?? 0);
       }
     }
@@ -53,8 +57,8 @@ export function sumsToGo(field: Field, weights: readonly Weights[]): readonly Fl
 }
 
 function comesBefore(a: Float64Array, b: Float64Array): boolean {
-  for (const [index, value] of a.entries()) {
-    const other = b[index] ?? 0;
+  for (let index = 0; index < a.length; index += 1) {
+    const [value, other] = [a[index] ?? 0, b[index] ?? 0];
     if (value !== other) return value < other;
   }
   return false;

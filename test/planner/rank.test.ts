@@ -4,6 +4,7 @@ import {
   learnedFactor,
   constraintsSchema,
   type MeasuredRange,
+  openProblem,
   paretoPlans,
   type PlanningProblem,
   pricePlan,
@@ -54,6 +55,23 @@ describe.each([
         for (const plan of rankPlans(problem).plans) expect(pricePlan(problem, plan)).toEqual(plan);
       }),
       { numRuns: 300 },
+    );
+  });
+
+  it("answers with other links as for a problem that had them from the start", () => {
+    fc.assert(
+      fc.property(problems, fc.double({ min: 0.01, max: 100, noNaN: true }), (problem, times) => {
+        const links = problem.links.map((link) => ({
+          ...link,
+          rttMs: link.rttMs / times,
+          bandwidthMbps: link.bandwidthMbps * times,
+        }));
+        const open = openProblem(problem).withLinks(links);
+        const ranking = open.rank(problem.topK);
+        expect(ranking).toEqual(rankPlans({ ...problem, links }));
+        for (const plan of ranking.plans) expect(open.price(plan)).toEqual(plan);
+      }),
+      { numRuns: 200 },
     );
   });
 
