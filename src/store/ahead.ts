@@ -65,11 +65,11 @@ export class AheadFile {
    * True when the line is safe on disk. After false it never will be: this file is used no more, and
    * `onLost` was called once with the reason.
    */
-  async write(line: string): Promise<boolean> {
+  async write(line: Buffer): Promise<boolean> {
     const file = this.#file;
     if (file === undefined) return false;
     try {
-      await writeAt(file, 0, Buffer.from(line));
+      await writeAt(file, 0, line);
       await file.datasync();
       return true;
     } catch (error) {

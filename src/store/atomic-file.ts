@@ -18,10 +18,10 @@ interface Staged {
  */
 export async function replaceFiles(
   directory: string,
-  texts: ReadonlyMap<string, string>,
+  contents: ReadonlyMap<string, string | Uint8Array>,
   newId: () => string,
 ): Promise<void> {
-  const staged = await stageFiles(directory, texts, newId);
+  const staged = await stageFiles(directory, contents, newId);
   try {
     for (const { temporary, path } of staged) await rename(temporary, path);
   } catch (error) {
@@ -34,14 +34,14 @@ export async function replaceFiles(
 /** Writes all of them side by side: the disk makes them safe together, which takes no longer than one. */
 async function stageFiles(
   directory: string,
-  texts: ReadonlyMap<string, string>,
+  contents: ReadonlyMap<string, string | Uint8Array>,
   newId: () => string,
 ): Promise<Staged[]> {
-  const staged = [...texts.keys()].map((name) => ({
+  const staged = [...contents.keys()].map((name) => ({
     temporary: join(directory, `${name}${TEMPORARY}${newId()}`),
     path: join(directory, name),
   }));
-  const bodies = [...texts.values()];
+  const bodies = [...contents.values()];
   const written = await Promise.allSettled(
     staged.map(({ temporary }, index) => writeSafely(temporary, bodies[index] ?? "")),
   );
@@ -53,10 +53,10 @@ async function stageFiles(
   return staged;
 }
 
-async function writeSafely(path: string, text: string): Promise<void> {
+async function writeSafely(path: string, content: string | Uint8Array): Promise<void> {
   const file = await open(path, "wx", OWNER_ONLY);
   try {
-    await file.writeFile(text);
+    await file.writeFile(content);
     await file.sync();
   } finally {
     await file.close();

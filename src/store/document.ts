@@ -19,12 +19,12 @@ export type StoredDocument = z.infer<typeof documentSchema>;
 
 export const decisionPartSchema = z.array(decisionSchema);
 
-/** The JSON text of a document, and the texts of its parts that are not on disk yet. */
+/** A document as JSON, and its parts that are not on disk yet. */
 export interface Encoded {
-  text: string;
-  parts: ReadonlyMap<string, string>;
-  /** All parts that the document names. */
-  named: ReadonlySet<string>;
+  json: Buffer;
+  parts: ReadonlyMap<string, Buffer>;
+  /** All parts that the document names; asked for when nobody waits any more. */
+  named: () => ReadonlySet<string>;
 }
 
 interface DecisionPart {
@@ -33,12 +33,14 @@ interface DecisionPart {
 }
 
 /**
- * Turns states into documents. Records are never changed, only replaced, so each is serialized once,
- * however many states it is part of.
+ * Turns states into documents. Records and lists are never changed, only replaced, so each is turned
+ * into bytes once, however many states it is part of: what a decision waits for is hardly more than copying.
  */
 export class DocumentWriter {
-  readonly #texts = new WeakMap<object, string>();
-  readonly #profileNames = new WeakMap<Profile, string>();
+  /** Of records, and of lists by themselves. */
+  readonly #json = new WeakMap<object, Buffer>();
+  readonly #profileLists = new WeakMap<readonly Profile[], readonly string[]>();
+  readonly #profileSha256s = new WeakMap<Profile, string>();
   #decisionParts: readonly DecisionPart[] = [];
   /** In no part yet. */
   #recent: readonly Decision[] = [];
@@ -48,84 +50,113 @@ export class DocumentWriter {
     profiles: ReadonlyMap<string, Profile>,
     decisionParts: ReadonlyMap<string, readonly Decision[]>,
   ): void {
-    for (const [sha256, profile] of profiles) this.#profileNames.set(profile, sha256);
+    for (const [sha256, profile] of profiles) this.#profileSha256s.set(profile, sha256);
     this.#decisionParts = [...decisionParts].map(([sha256, decisions]) => ({ sha256, decisions }));
   }
 
   encode(state: StoreState, isOnDisk: (sha256: string) => boolean): Encoded {
-    const parts = new Map<string, string>();
-    const named = new Set<string>();
-    const name = (sha256: string, textOf: () => string): string => {
-      named.add(sha256);
-      if (!isOnDisk(sha256)) parts.set(sha256, textOf());
-      return sha256;
-    };
-    const others = Object.entries(state).flatMap(([key, value]) =>
-      key === "profiles" || key === "decisions" || value === undefined
-        ? []
-        : [`${JSON.stringify(key)}:${this.#valueText(value)}`],
-    );
-    const profiles = state.profiles.map((profile) =>
-      name(this.#profileName(profile), () => JSON.stringify(profile)),
-    );
+    const parts = new Map<string, Buffer>();
+    const profiles = this.#profileNames(state.profiles);
+    profiles.forEach((sha256, index) => {
+      if (!isOnDisk(sha256)) parts.set(sha256, jsonOf(state.profiles[index]));
+    });
     const { kept, skip } = partsWithin(this.#decisionParts, state.decisions);
     const recent = state.decisions.slice(partedCount(kept) - skip);
     this.#decisionParts = kept;
     this.#recent = recent;
-    const decisionParts = kept.map(({ sha256, decisions }, index) => ({
-      sha256: name(sha256, () => this.#listText(decisions)),
+    for (const { sha256, decisions } of kept) {
+      if (!isOnDisk(sha256)) parts.set(sha256, this.#listJson(decisions));
+    }
+    const decisionParts = kept.map(({ sha256 }, index) => ({
+      sha256,
       skip: index === 0 ? skip : 0,
     }));
-    const members = [
+    const others = Object.entries(state).flatMap(([key, value]) =>
+      key === "profiles" || key === "decisions" || value === undefined
+        ? []
+        : [Buffer.from(`${JSON.stringify(key)}:`), this.#valueJson(value), COMMA],
+    );
+    const json = Buffer.concat([
+      Buffer.from("{"),
       ...others,
-      `"profiles":${JSON.stringify(profiles)}`,
-      `"decisions":{"parts":${JSON.stringify(decisionParts)},"recent":${this.#listText(recent)}}`,
-    ];
-    return { text: `{${members.join(",")}}`, parts, named };
+      Buffer.from('"profiles":'),
+      this.#keptJson(profiles, () => jsonOf(profiles)),
+      Buffer.from(`,"decisions":{"parts":${JSON.stringify(decisionParts)},"recent":`),
+      this.#listJson(recent),
+      Buffer.from("}}"),
+    ]);
+    const named = (): ReadonlySet<string> =>
+      new Set([...profiles, ...kept.map(({ sha256 }) => sha256)]);
+    return { json, parts, named };
   }
 
-  /** The texts of parts for decisions of which more stand in the document than need to. */
-  dueParts(): { texts: ReadonlyMap<string, string>; take: () => void } | undefined {
-    const parts: DecisionPart[] = [];
+  /** Parts for decisions of which more stand in the document than need to. */
+  dueParts(): { parts: ReadonlyMap<string, Buffer>; take: () => void } | undefined {
+    const made: DecisionPart[] = [];
+    const parts = new Map<string, Buffer>();
     let used = 0;
     for (; this.#recent.length - used >= 2 * DECISIONS_PER_PART; used += DECISIONS_PER_PART) {
       const decisions = this.#recent.slice(used, used + DECISIONS_PER_PART);
-      parts.push({ sha256: checksum(this.#listText(decisions)), decisions });
+      const json = this.#listJson(decisions);
+      const sha256 = checksum(json);
+      made.push({ sha256, decisions });
+      parts.set(sha256, json);
     }
-    if (parts.length === 0) return undefined;
+    if (made.length === 0) return undefined;
     return {
-      texts: new Map(parts.map(({ sha256, decisions }) => [sha256, this.#listText(decisions)])),
+      parts,
       take: () => {
-        this.#decisionParts = [...this.#decisionParts, ...parts];
+        this.#decisionParts = [...this.#decisionParts, ...made];
       },
     };
   }
 
+  #profileNames(profiles: readonly Profile[]): readonly string[] {
+    let names = this.#profileLists.get(profiles);
+    if (names === undefined) {
+      names = profiles.map((profile) => this.#profileName(profile));
+      this.#profileLists.set(profiles, names);
+    }
+    return names;
+  }
+
   #profileName(profile: Profile): string {
-    let sha256 = this.#profileNames.get(profile);
+    let sha256 = this.#profileSha256s.get(profile);
     if (sha256 === undefined) {
-      sha256 = checksum(JSON.stringify(profile));
-      this.#profileNames.set(profile, sha256);
+      sha256 = checksum(jsonOf(profile));
+      this.#profileSha256s.set(profile, sha256);
     }
     return sha256;
   }
 
-  #valueText(value: string | object): string {
-    return Array.isArray(value) ? this.#listText(value) : JSON.stringify(value);
+  #valueJson(value: string | object): Buffer {
+    if (!Array.isArray(value)) return jsonOf(value);
+    const list: readonly object[] = value;
+    return this.#keptJson(list, () => this.#listJson(list));
   }
 
-  #listText(records: readonly object[]): string {
-    return `[${records.map((record) => this.#textOf(record)).join(",")}]`;
+  #listJson(records: readonly object[]): Buffer {
+    const chunks = records.flatMap((record, index) => {
+      const json = this.#keptJson(record, () => jsonOf(record));
+      return index === 0 ? [json] : [COMMA, json];
+    });
+    return Buffer.concat([Buffer.from("["), ...chunks, Buffer.from("]")]);
   }
 
-  #textOf(record: object): string {
-    let text = this.#texts.get(record);
-    if (text === undefined) {
-      text = JSON.stringify(record);
-      this.#texts.set(record, text);
+  #keptJson(of: object, make: () => Buffer): Buffer {
+    let json = this.#json.get(of);
+    if (json === undefined) {
+      json = make();
+      this.#json.set(of, json);
     }
-    return text;
+    return json;
   }
+}
+
+const COMMA = Buffer.from(",");
+
+function jsonOf(value: unknown): Buffer {
+  return Buffer.from(JSON.stringify(value));
 }
 
 function partedCount(parts: readonly DecisionPart[]): number {
@@ -141,7 +172,12 @@ function partsWithin(
   const at = parts.findIndex((part) => oldest !== undefined && part.decisions.includes(oldest));
   const kept = at === -1 ? [] : parts.slice(at);
   const skip = oldest === undefined ? 0 : (kept[0]?.decisions.indexOf(oldest) ?? 0);
-  const held = kept.flatMap((part) => part.decisions).slice(skip);
-  const isPrefix = held.every((decision, index) => decision === decisions[index]);
-  return isPrefix ? { kept, skip } : { kept: [], skip: 0 };
+  let index = -skip;
+  for (const part of kept) {
+    for (const decision of part.decisions) {
+      if (index >= 0 && decision !== decisions[index]) return { kept: [], skip: 0 };
+      index += 1;
+    }
+  }
+  return { kept, skip };
 }

@@ -29,11 +29,12 @@ export type Unsealed =
   | { ok: true; value: Numbered }
   | { ok: false; message: string; why: "damage" | "version" };
 
-/** The text of a state file: the document's text under a header with its checksum. */
-export function seal(sequence: number, text: string): string {
-  const sha256 = sealOf(sequence, text);
+/** What a state file holds: the document's JSON under a header with its checksum. */
+export function seal(sequence: number, json: Uint8Array): Buffer {
+  const sha256 = sealOf(sequence, json);
   const header = JSON.stringify({ format: FORMAT, version: VERSION, sequence, sha256 });
-  return `${header.slice(0, -1)},"data":${text}}\n`;
+  const head = Buffer.from(`${header.slice(0, -1)},"data":`);
+  return Buffer.concat([head, json, Buffer.from("}\n")]);
 }
 
 /** What is in the text of a state file, or why it cannot be trusted. Never throws. */
@@ -66,6 +67,6 @@ function damage(message: string): Unsealed {
 }
 
 /** JSON that was written by `JSON.stringify` comes out of parsing and writing it again unchanged. */
-function sealOf(sequence: number, text: string): string {
-  return checksum(`${sequence}\n`, text);
+function sealOf(sequence: number, json: string | Uint8Array): string {
+  return checksum(`${sequence}\n`, json);
 }

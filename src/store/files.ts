@@ -28,9 +28,9 @@ export interface StateFilesOptions extends PartFilesOptions {
 
 /** A state as it goes to disk. */
 interface Written {
-  text: string;
+  bytes: Buffer;
   /** The parts that it names. */
-  named: ReadonlySet<string>;
+  named: () => ReadonlySet<string>;
 }
 
 /**
@@ -93,7 +93,7 @@ export class StateFiles implements Adapter<StoreState> {
     const written = this.#encode(state);
     await this.#parts.write(written.parts);
     // What only the file ahead holds must not be written over.
-    if (this.#isAhead || !(await this.#ahead.write(written.text))) {
+    if (this.#isAhead || !(await this.#ahead.write(written.bytes))) {
       await this.#writeCopies(written);
       this.#following = this.#writeDueParts().catch(() => undefined);
       return;
@@ -108,24 +108,24 @@ export class StateFiles implements Adapter<StoreState> {
     await this.#ahead.close();
   }
 
-  #encode(state: StoreState): Written & { parts: ReadonlyMap<string, string> } {
+  #encode(state: StoreState): Written & { parts: ReadonlyMap<string, Buffer> } {
     // Also a write that fails uses up its number: its content may be on disk.
     this.#sequence += 1;
     const { fileBytesMax } = this.#options;
     const document = this.#writer.encode(state, (sha256) => this.#parts.has(sha256));
-    const text = seal(this.#sequence, document.text);
-    if (Buffer.byteLength(text) > fileBytesMax) {
+    const bytes = seal(this.#sequence, document.json);
+    if (bytes.byteLength > fileBytesMax) {
       throw new Error(`the state is larger than store.fileBytesMax (${fileBytesMax} bytes)`);
     }
-    return { text, named: document.named, parts: document.parts };
+    return { bytes, named: document.named, parts: document.parts };
   }
 
-  async #writeCopies({ text, named }: Written): Promise<void> {
+  async #writeCopies({ bytes, named }: Written): Promise<void> {
     const { directory, newId } = this.#options;
-    const copies = [STATE_FILE, BACKUP_FILE].map((name) => [name, text] as const);
+    const copies = [STATE_FILE, BACKUP_FILE].map((name) => [name, bytes] as const);
     await replaceFiles(directory, new Map(copies), newId);
     this.#isAhead = false;
-    await this.#parts.keepOnly(named);
+    await this.#parts.keepOnly(named());
   }
 
   async #follow(written: Written): Promise<void> {
@@ -144,7 +144,7 @@ export class StateFiles implements Adapter<StoreState> {
   async #writeDueParts(): Promise<void> {
     const due = this.#writer.dueParts();
     if (due === undefined) return;
-    await this.#parts.write(due.texts);
+    await this.#parts.write(due.parts);
     due.take();
   }
 

@@ -49,20 +49,20 @@ export class PartFiles {
     return { ok: false, message: `${join(DIRECTORY, name)} (${parsed.message}), ${done}` };
   }
 
-  /** Makes these parts safe on disk, by the SHA-256 of their texts. */
-  async write(texts: ReadonlyMap<string, string>): Promise<void> {
-    if (texts.size === 0) return;
+  /** Makes these parts safe on disk, by their SHA-256. */
+  async write(parts: ReadonlyMap<string, Buffer>): Promise<void> {
+    if (parts.size === 0) return;
     const { directory, fileBytesMax, newId } = this.#options;
-    const files = new Map([...texts].map(([sha256, text]) => [`${sha256}.json`, text]));
-    for (const text of files.values()) {
-      if (Buffer.byteLength(text) <= fileBytesMax) continue;
+    const files = new Map([...parts].map(([sha256, part]) => [`${sha256}.json`, part]));
+    for (const part of files.values()) {
+      if (part.byteLength <= fileBytesMax) continue;
       throw new Error(`a record is larger than store.fileBytesMax (${fileBytesMax} bytes)`);
     }
     if ((await mkdir(this.#directory, { recursive: true, mode: OWNER_ONLY })) !== undefined) {
       await syncDirectory(directory);
     }
     await replaceFiles(this.#directory, files, newId);
-    for (const sha256 of texts.keys()) this.#onDisk.add(sha256);
+    for (const sha256 of parts.keys()) this.#onDisk.add(sha256);
   }
 
   /** Removes parts that the state on disk names no more. One that stays only takes room. */
