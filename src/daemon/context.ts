@@ -62,6 +62,8 @@ export class Context {
   readonly #nodes = new Map<string, NodeState>();
   readonly #links = new Map<string, LinkState>();
   readonly #profiles = new Map<string, Profile>();
+  /** By the node's state and the model: looked for at every look of the planner, changed seldom. */
+  #chosen = new WeakMap<NodeState, Map<string, Profile | undefined>>();
 
   recordNode(state: NodeState): void {
     if (this.#nodes.size >= NODES_MAX && !this.#nodes.has(state.node)) return;
@@ -152,6 +154,7 @@ export class Context {
 
   recordProfile(profile: Profile): void {
     this.#profiles.set(profileKey(profile.model.sha256, profile.node.name), profile);
+    this.#chosen = new WeakMap();
   }
 
   node(name: string): NodeState | undefined {
@@ -194,6 +197,16 @@ export class Context {
    * its class. Those of the node's present environment come first; of others only its own counts.
    */
   profileFor(modelSha256: string, node: NodeState): Profile | undefined {
+    let chosen = this.#chosen.get(node);
+    if (chosen === undefined) {
+      chosen = new Map();
+      this.#chosen.set(node, chosen);
+    }
+    if (!chosen.has(modelSha256)) chosen.set(modelSha256, this.#choose(modelSha256, node));
+    return chosen.get(modelSha256);
+  }
+
+  #choose(modelSha256: string, node: NodeState): Profile | undefined {
     const own = this.ownProfile(modelSha256, node.node);
     const current = this.profiles().filter(
       (profile) =>

@@ -97,9 +97,11 @@ function commonBlockEnds(profiles: readonly Profile[]): number[] {
 
 function blocksOf(profile: Profile, ends: readonly number[]): PlanningProblem["blocks"] {
   const inputs = new Set(profile.inputNames);
+  let at = 0;
   return ends.map((lastLayer, index) => {
     const previous = ends[index - 1];
-    const block = profile.blocks.find((candidate) => candidate.lastLayer === lastLayer);
+    while ((profile.blocks[at]?.lastLayer ?? lastLayer) < lastLayer) at += 1;
+    const block = profile.blocks[at];
     return {
       firstLayer: previous === undefined ? 0 : previous + 1,
       lastLayer,

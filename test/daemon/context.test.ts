@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { Context } from "../../src/daemon/context.js";
 import { MOMENTS_MAX } from "../../src/drift/index.js";
+import { aProfile } from "../support/profiles.js";
+import { stateOf } from "../support/telemetry-session.js";
 
 const PATH = { from: "cam-1", to: "edge-1" };
 const HALF_LIFE_MS = 10_000;
@@ -84,5 +86,26 @@ describe("the context", () => {
     context.recordLink(PATH, { rttMs: 5, bandwidthMbps: 8 }, { nowMs: 1_000, halfLifeMs: 1_000 });
     expect(heard(context).rttMs).toBeCloseTo(5, 3);
     expect(heard(context).samples).toEqual([{ atMs: 1_000, rttMs: 5, bandwidthMbps: 8 }]);
+  });
+
+  it("serves a node with the newest profile of what it is now, also after it was asked before", () => {
+    const context = new Context();
+    const state = { ...stateOf("node-1"), hardwareClass: "gpu" };
+    const profileAt = (measuredAt: number, hardwareClass: string) =>
+      aProfile({
+        node: { tier: "cloud", name: `${hardwareClass}-${measuredAt}`, hardwareClass },
+        measuredAt,
+      });
+    const { sha256 } = aProfile().model;
+    const served = (): string | undefined => context.profileFor(sha256, state)?.node.name;
+    expect(served()).toBeUndefined();
+    context.recordProfile(profileAt(1, "gpu"));
+    context.recordProfile(profileAt(3, "tpu"));
+    expect(served()).toBe("gpu-1");
+    context.recordProfile(profileAt(2, "gpu"));
+    expect(served()).toBe("gpu-2");
+    expect(context.profileFor("b".repeat(64), state)).toBeUndefined();
+    expect(context.profileFor(sha256, { ...state, hardwareClass: "tpu" })?.measuredAt).toBe(3);
+    expect(context.profileFor(sha256, { ...state, emulatedSlowdown: 5 })).toBeUndefined();
   });
 });
