@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import { globPattern } from "../core/index.js";
+import { matchesGlob } from "../core/index.js";
 import { type DriftOptions, driftOptionsSchema } from "../drift/options.js";
 import { constraintsSchema, costModelSchema } from "../planner/options.js";
 import { nameSchema } from "../protocol/index.js";
@@ -62,7 +62,7 @@ export function matchesDevice(
 ): boolean {
   if (Array.isArray(selector)) return selector.includes(device.name);
   const { names, hardwareClass } = selector;
-  if (names !== undefined && !globPattern(names).test(device.name)) return false;
+  if (names !== undefined && !matchesGlob(names, device.name)) return false;
   return hardwareClass === undefined || hardwareClass === device.hardwareClass;
 }
 

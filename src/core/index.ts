@@ -12,4 +12,4 @@ export { isLoopback } from "./loopback.js";
 export { nearest, suggestion } from "./nearest.js";
 export { type Random, seededRandom } from "./random.js";
 export { Teardown, type TeardownOptions } from "./teardown.js";
-export { globPattern, printable } from "./text.js";
+export { matchesGlob, printable } from "./text.js";

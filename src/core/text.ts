@@ -11,8 +11,11 @@ export function printable(text: string, lengthMax = 200): string {
   return cut.replace(UNPRINTABLE, (mark) => `\\u{${(mark.codePointAt(0) ?? 0).toString(16)}}`);
 }
 
-/** A name pattern in which * stands for any characters, as an expression for the whole name. */
-export function globPattern(glob: string): RegExp {
+/** Whether a name pattern, in which * stands for any characters, fits the whole name. */
+export function matchesGlob(glob: string, name: string): boolean {
+  // Most are of these two kinds, and are asked about at every message.
+  if (glob === "*") return true;
+  if (!glob.includes("*")) return glob === name;
   const literal = glob.replace(/[.+?^${}()|[\]\\]/g, "\\$&");
-  return new RegExp(`^${literal.replace(/\*+/g, ".*")}$`);
+  return new RegExp(`^${literal.replace(/\*+/g, ".*")}$`).test(name);
 }

@@ -1,4 +1,4 @@
-import { globPattern } from "../core/index.js";
+import { matchesGlob } from "../core/index.js";
 import type { LinkReport } from "../protocol/index.js";
 import type { SourceRules } from "./options.js";
 
@@ -24,7 +24,7 @@ const PAUSE_KEPT = 0.75;
 
 /** The weight of a source; 0 where no rule fits. */
 export function sourceWeight(rules: SourceRules, source = UNNAMED_SOURCE): number {
-  return rules.find(({ match }) => globPattern(match).test(source))?.weight ?? 0;
+  return rules.find(({ match }) => matchesGlob(match, source))?.weight ?? 0;
 }
 
 interface Reading {
