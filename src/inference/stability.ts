@@ -1,4 +1,4 @@
-import { probit } from "simple-statistics";
+import { median, probit } from "simple-statistics";
 import type { Stability } from "./messages.js";
 
 /** Beyond this many samples 2⁻ⁿ nears the smallest number; the normal approximation is exact by then. */
@@ -38,18 +38,25 @@ export function isStable(samplesMs: readonly number[], target: Stability): boole
 
 /** So many runs that agree with an earlier measurement confirm it. */
 export const AGREEING_RUNS = 2;
+/** A single run may be further off than their median. */
+const RUN_WIDTHS_MAX = 3;
 
-/** True when there is an earlier measurement, and each of enough runs is within the target of it. */
+/**
+ * True when there is an earlier measurement, and the median of enough runs is within the target of it,
+ * none of them far off.
+ */
 export function agreesWithEarlier(
   samplesMs: readonly number[],
   target: Stability | undefined,
 ): boolean {
   const expectedMs = target?.expectedMs;
   if (target === undefined || expectedMs === undefined) return false;
+  if (samplesMs.length < AGREEING_RUNS) return false;
   const widthMs = target.relativeHalfWidth * expectedMs;
+  const offMs = (sampleMs: number): number => Math.abs(sampleMs - expectedMs);
   return (
-    samplesMs.length >= AGREEING_RUNS &&
-    samplesMs.every((sampleMs) => Math.abs(sampleMs - expectedMs) <= widthMs)
+    offMs(median(samplesMs)) <= widthMs &&
+    samplesMs.every((sampleMs) => offMs(sampleMs) <= RUN_WIDTHS_MAX * widthMs)
   );
 }
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { seededRandom } from "../../src/core/index.js";
-import { isStable, medianInterval } from "../../src/inference/stability.js";
+import { agreesWithEarlier, isStable, medianInterval } from "../../src/inference/stability.js";
 
 const TARGET = { relativeHalfWidth: 0.03, confidence: 0.9, negligibleMs: 0, repeatsMax: 50 };
 
@@ -72,5 +72,25 @@ describe("isStable", () => {
         expect(isStable(values.toReversed(), TARGET)).toBe(isStable(values, TARGET));
       }),
     );
+  });
+});
+
+describe("agreesWithEarlier", () => {
+  const target = { ...TARGET, relativeHalfWidth: 0.03, expectedMs: 100 };
+
+  it("wants two runs at least, whose median is within the target", () => {
+    expect(agreesWithEarlier([100], target)).toBe(false);
+    expect(agreesWithEarlier([96, 104], target)).toBe(true);
+    expect(agreesWithEarlier([103, 105], target)).toBe(false);
+    expect(agreesWithEarlier([103, 105, 101, 101], target)).toBe(true);
+  });
+
+  it("believes no runs of which one is far off", () => {
+    expect(agreesWithEarlier([90, 110], target)).toBe(false);
+  });
+
+  it("agrees with nothing where nothing was measured before", () => {
+    expect(agreesWithEarlier([100, 100], TARGET)).toBe(false);
+    expect(agreesWithEarlier([100, 100], undefined)).toBe(false);
   });
 });
