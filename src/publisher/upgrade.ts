@@ -6,6 +6,9 @@ import type { Access, Principal } from "./access.js";
 import type { RefusalCause } from "./contract.js";
 import type { PublisherOptions } from "./options.js";
 
+/** Those that `ws` speaks. */
+const WEBSOCKET_VERSIONS = "13, 8";
+
 export interface Refusal {
   kind: "refused";
   cause: RefusalCause;
@@ -110,9 +113,11 @@ function bodyOf({ code, message }: Refusal): string {
   return JSON.stringify({ error: { code, message } });
 }
 
-function headersOf({ status }: Refusal): Record<string, string> {
+function headersOf({ status, cause }: Refusal): Record<string, string> {
   const challenge = status === 401 ? { "WWW-Authenticate": "Bearer" } : {};
-  return { "Content-Type": "application/json", ...challenge };
+  // RFC 6455, 4.4: a client of another version learns by this which ones it may speak.
+  const versions = cause === "bad-handshake" ? { "Sec-WebSocket-Version": WEBSOCKET_VERSIONS } : {};
+  return { "Content-Type": "application/json", ...challenge, ...versions };
 }
 
 function wrongRequest(request: IncomingMessage): Refusal | undefined {

@@ -49,9 +49,10 @@ async function rawSocket(text = ""): Promise<Socket> {
   return raw;
 }
 
-async function upgraded(): Promise<Socket> {
-  const raw = await rawSocket(HANDSHAKE);
-  await once(raw, "data");
+async function upgraded(handshake = HANDSHAKE): Promise<Socket> {
+  const raw = await rawSocket(handshake);
+  const [head] = (await once(raw, "data")) as [Buffer];
+  expect(head.toString("latin1")).toMatch(/^HTTP\/1.1 101 /);
   return raw;
 }
 
@@ -153,6 +154,14 @@ describe("handshakes", () => {
     expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
     expect(answer).toMatch(/\{"error":\{"code":"[A-Z_]+","message":".+"\}\}$/);
     expect(await counted(refused(cause))).toBe(1);
+  });
+
+  it("of another version are told which versions are spoken", async () => {
+    await start();
+    const answer = (await everything(await rawSocket(version))).toString();
+    const versions = /^Sec-WebSocket-Version: (.+)$/im.exec(answer)?.[1]?.trim().split(", ") ?? [];
+    expect(versions).toContain("13");
+    for (const each of versions) (await upgraded(HANDSHAKE.replace("13", each))).destroy();
   });
 });
 
