@@ -99,10 +99,10 @@ function judge(
     }
   }
   const { samplesMs, isSettled } = count(repeat.repeats);
-  if (isOverBudget) return { samplesMs, stable: false };
-  const mayStop = repeat.stability === undefined || (isSettled && !isBrief);
-  const stop = mayStop ? stopAfter(samplesMs, repeat) : undefined;
-  return stop && { samplesMs, stable: stop === "known" };
+  const isExact = repeat.stability !== undefined;
+  const stop = isSettled || !isExact ? stopAfter(samplesMs, repeat) : undefined;
+  const goesOn = stop === undefined || (isExact && isBrief);
+  return goesOn && !isOverBudget ? undefined : { samplesMs, stable: stop === "known" };
 }
 
 /** Times so many runs at most, and no further one once it is time for another reading. */

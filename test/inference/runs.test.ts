@@ -46,6 +46,7 @@ describe("timeRuns", () => {
     expect(short.calls).toBeGreaterThanOrEqual(40);
     // Runs between two readings are counted together.
     expect(timed.samplesMs.length).toBeLessThan(40);
+    expect(timed.stable).toBe(true);
   });
 
   it("runs as few as asked where one takes longer than a reading is good for", async () => {
