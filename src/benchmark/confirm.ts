@@ -2,7 +2,7 @@ import { errorMessage, isAppError } from "../core/index.js";
 import type { LayerRange } from "../inference/index.js";
 import type { MeasureAnswer, MeasuredLayers, RangeMeasurement } from "../protocol/index.js";
 import type { BenchmarkOptions } from "./options.js";
-import { atUsualSpeed, type Earlier } from "./processor.js";
+import { atSpeedOf, type Earlier } from "./processor.js";
 import { repeatOf } from "./repeat.js";
 import { statisticsOf } from "./statistics.js";
 import { type BenchmarkDeps, type ModelRequest, withModel, withoutCuts } from "./with-model.js";
@@ -34,8 +34,7 @@ export function measureRanges(
   const repeat = repeatOf({ ...options, repeats, targetPercent: options.targetPercent / 2 }, 0);
   const context = { options: withoutCuts(options), deps };
   return withModel(request, context, async (worker, opened, signal) => {
-    const nowMs = deps.clock.nowMs();
-    await atUsualSpeed(worker, opened, { earlier: request.earlier, nowMs });
+    await atSpeedOf(worker, opened, request.earlier);
     const ranges: MeasuredLayers[] = [];
     for (const { firstLayer, lastLayer } of request.ranges) {
       await deps.beforeStep?.(signal);

@@ -24,7 +24,8 @@ export function usualSpeed(
   const ratio = seenMs / yardstickMs;
   const isOff = Math.max(ratio, 1 / ratio) > OFF_MIN;
   if (!isOff) return { yardstickMs };
-  if (offSince === undefined) return { yardstickMs, offSince: nowMs };
+  // A clock that was set back must not keep the old speed for ever.
+  if (offSince === undefined || offSince > nowMs) return { yardstickMs, offSince: nowMs };
   return nowMs - offSince < ADOPTED_AFTER_MS ? earlier : { yardstickMs: seenMs };
 }
 
@@ -37,14 +38,30 @@ export async function atUsualSpeed(
   opened: OpenedModel,
   context: { earlier: Earlier | undefined; nowMs: number },
 ): Promise<ProcessorProfile> {
-  const { earlier, nowMs } = context;
-  const isSame =
-    earlier !== undefined &&
-    isSameEnvironment(earlier.environment, {
-      ...opened.environment,
-      emulatedSlowdown: earlier.environment.emulatedSlowdown,
-    });
-  const processor = usualSpeed(isSame ? earlier.processor : undefined, await worker.speed(), nowMs);
+  const known = processorOf(context.earlier, opened);
+  const processor = usualSpeed(known, await worker.speed(), context.nowMs);
   await worker.speed(processor.yardstickMs);
   return processor;
+}
+
+/**
+ * Has the worker tell times for the very speed of a profile of the same environment, so that they can be
+ * compared with that; for the speed of this moment where there is none.
+ */
+export async function atSpeedOf(
+  worker: ModelWorker,
+  opened: OpenedModel,
+  earlier: Earlier | undefined,
+): Promise<void> {
+  await worker.speed(processorOf(earlier, opened)?.yardstickMs);
+}
+
+function processorOf(
+  earlier: Earlier | undefined,
+  { environment }: OpenedModel,
+): ProcessorProfile | undefined {
+  if (earlier === undefined) return undefined;
+  const { emulatedSlowdown } = earlier.environment;
+  const isSame = isSameEnvironment(earlier.environment, { ...environment, emulatedSlowdown });
+  return isSame ? earlier.processor : undefined;
 }

@@ -35,4 +35,9 @@ describe("usualSpeed", () => {
     const again = usualSpeed(back, SLOW_MS, AT_MS + 40 * MINUTE_MS);
     expect(again).toEqual({ ...USUAL, offSince: AT_MS + 40 * MINUTE_MS });
   });
+
+  it("does not wait for a moment that a clock which was set back has yet to reach", () => {
+    const future = { ...USUAL, offSince: AT_MS + 1_000 * MINUTE_MS };
+    expect(usualSpeed(future, SLOW_MS, AT_MS)).toEqual({ ...USUAL, offSince: AT_MS });
+  });
 });
