@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { AppError, printable } from "../core/index.js";
 import type { ModelWorker, OpenedModel } from "../inference/index.js";
-import type { Profile } from "../protocol/index.js";
+import { type ProcessorProfile, processorSchema, type Profile } from "../protocol/index.js";
 import { measureBlockByBlock, workBlockByBlock } from "./block-by-block.js";
 import { type Block, bytesOf, chooseBlocks } from "./blocks.js";
 import { measureByKernels, WORK_BY_KERNELS } from "./by-kernels.js";
@@ -10,7 +10,7 @@ import { judgeNoise } from "./noise.js";
 import type { BenchmarkOptions } from "./options.js";
 import { atUsualSpeed } from "./processor.js";
 import { type Measurements, slowedDown } from "./statistics.js";
-import { openSteps } from "./steps.js";
+import { openSteps, type Steps } from "./steps.js";
 import { conditionsOf, knownOf, whyNotVerified } from "./verified.js";
 import { type BenchmarkDeps, type ModelRequest, withModel } from "./with-model.js";
 
@@ -55,15 +55,13 @@ export function benchmarkModel(
         `${cutsLeftOut} cut points are left out: ${options.blocksMax} blocks are the limit (blocksMax)`,
       );
     }
-    const nowMs = deps.clock.nowMs();
-    const processor = await atUsualSpeed(worker, opened, { earlier, nowMs });
     const before = await readMachineState();
     const startedAtMs = deps.clock.monotonicMs();
     const environment = { ...opened.environment, emulatedSlowdown: slowdown };
     const previous = opened.wasKnown && isSameSplit(earlier, blocks) ? earlier : undefined;
     const subject = subjectOf(request, { opened, blocks, options });
     const measured = await measure(worker, {
-      ...{ blocks, options, previous, provider: opened.environment.provider },
+      ...{ opened, blocks, options, earlier, previous },
       ...{ subject, signal, deps },
     });
     if ((await versionOf(request.path)) !== (await fileBefore)) {
@@ -87,7 +85,6 @@ export function benchmarkModel(
       node: request.node,
       measuredAt: deps.clock.nowMs(),
       environment,
-      processor,
       inputBytes: bytesOf(opened.inputs),
       inputNames: opened.inputs.map(({ name }) => name),
       noise,
@@ -104,37 +101,63 @@ async function versionOf(path: string): Promise<string | undefined> {
   return [found.dev, found.ino, found.size, found.mtimeNs].join(" ");
 }
 
+interface MeasureContext {
+  opened: OpenedModel;
+  blocks: readonly Block[];
+  options: BenchmarkOptions;
+  /** The last profile, whatever of it still holds. */
+  earlier: Profile | undefined;
+  /** The same, where it is of the same blocks. */
+  previous: Profile | undefined;
+  subject: unknown;
+  signal: AbortSignal;
+  deps: BenchmarkDeps;
+}
+
 /** By kernels where they tell the blocks apart, else block by block. */
 async function measure(
   worker: ModelWorker,
-  context: {
-    blocks: readonly Block[];
-    options: BenchmarkOptions;
-    previous: Profile | undefined;
-    provider: string;
-    subject: unknown;
-    signal: AbortSignal;
-    deps: BenchmarkDeps;
-  },
-): Promise<Measurements> {
-  const { blocks, options, previous, provider, deps } = context;
+  context: MeasureContext,
+): Promise<Measurements & Pick<Profile, "processor">> {
+  const { opened, blocks, options, previous, subject, deps } = context;
   // One block takes what the whole takes; and only the CPU's own profile was found to be true.
-  if (blocks.length > 1 && provider === "cpu" && !options.cutInsideFusions) {
-    const steps = await openSteps(context.subject, { ...context, totalWork: WORK_BY_KERNELS });
+  const { provider } = opened.environment;
+  const mayTellApart = blocks.length > 1 && provider === "cpu" && !options.cutInsideFusions;
+  const openFor = (totalWork: number): Promise<Steps> =>
+    openSteps(subject, { ...context, totalWork });
+  let steps = await openFor(mayTellApart ? WORK_BY_KERNELS : workBlockByBlock(blocks));
+  const processor = await findProcessor(worker, steps, context);
+  if (mayTellApart) {
     const measured = await measureByKernels(worker, { blocks, options, steps, previous });
     if (typeof measured !== "string") {
       await steps.finish();
-      return measured;
+      return { ...measured, processor };
     }
     if (measured !== "") {
       deps.onNote?.(`every block is timed on its own, which takes longer: ${measured}`);
     }
+    steps = await openFor(workBlockByBlock(blocks));
   }
-  const totalWork = workBlockByBlock(blocks);
-  const steps = await openSteps(context.subject, { ...context, totalWork });
   const measured = await measureBlockByBlock(worker, { blocks, options, steps });
   await steps.finish();
-  return measured;
+  return { ...measured, processor };
+}
+
+/** A step, since what was measured before a stop is told for the speed of then: so is the rest. */
+async function findProcessor(
+  worker: ModelWorker,
+  steps: Steps,
+  { opened, earlier, deps }: MeasureContext,
+): Promise<ProcessorProfile> {
+  const processor = await steps.take({
+    name: "processor",
+    what: "how fast the processor is",
+    work: 0,
+    schema: processorSchema,
+    run: () => atUsualSpeed(worker, opened, { earlier, nowMs: deps.clock.nowMs() }),
+  });
+  await worker.speed(processor.yardstickMs);
+  return processor;
 }
 
 /** Whether the earlier profile is of the same blocks. */

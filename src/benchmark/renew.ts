@@ -47,7 +47,7 @@ export async function renewProfile(
 interface Looked {
   /** Where the look is enough. */
   profile?: Profile;
-  /** Where it is not: the profile from before, with what the blocks that were looked at take now. */
+  /** Where it is not: the profile from before, with what the look found of the blocks and the processor. */
   corrected?: Profile;
   outcome: string;
 }
@@ -71,20 +71,23 @@ async function look(
       };
     case "full":
       return {
-        corrected: withTimesOf(previous, reading),
+        corrected: withFindings(previous, reading),
         outcome: `looked, and measured anew: ${verdict.reason}`,
       };
   }
 }
 
-/** What was looked at may have been measured badly before, if the model as a whole takes what it took. */
-function withTimesOf(profile: Profile, { times }: SentinelReading): Profile {
+/**
+ * What was looked at may have been measured badly before, if the model as a whole takes what it took. Its
+ * times are told for the speed that the look took for the usual one, and so are those that come.
+ */
+function withFindings(profile: Profile, { times, processor }: SentinelReading): Profile {
   const { sentinel } = profile;
   if (sentinel === undefined || sentinel.blocks.length !== times.length) return profile;
   const blocks = sentinel.blocks.map((block, index) => {
     return { ...block, medianMs: times[index]?.nowMs ?? block.medianMs };
   });
-  return { ...profile, sentinel: { blocks } };
+  return { ...profile, processor, sentinel: { blocks } };
 }
 
 /** Why a profile must not be planned with: its blocks, chained, are another model. */
