@@ -1,6 +1,7 @@
 // How well profiles predict: random partitions of real models, predicted from raw block times, from
 // scaled and from calibrated ones, with what the cuts cost, and from their own measurement, against a
 // measurement in a new process at least a minute and one other model later.
+// All times are told for the processor's usual speed: the same slow-down is taken out of all of them.
 // SCISSIOND_BENCH_MODELS names some of the models, SCISSIOND_BENCH_PLANS the number of plans.
 import { setTimeout as sleep } from "node:timers/promises";
 import {
