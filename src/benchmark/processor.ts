@@ -2,16 +2,18 @@ import type { ModelWorker, OpenedModel } from "../inference/index.js";
 import type { ProcessorProfile, Profile } from "../protocol/index.js";
 import { isSameEnvironment } from "./environment.js";
 
-/** A speed further from the usual one is another one. */
-const OFF_MIN = 1.15;
+/** A speed further from another is not the same. */
+const ALIKE_MAX = 1.15;
 /** Neighbours come and go; a processor that was given another clock or another cooler stays. */
 const ADOPTED_AFTER_MS = 30 * 60_000;
+const ADOPTED_AFTER_LOOKS = 3;
 
 /** What an earlier profile tells of the processor. */
 export type Earlier = Pick<Profile, "environment" | "processor">;
 
 /**
- * The speed for which times are to be told: the usual one, until every look for half an hour found another.
+ * The speed for which times are to be told: the usual one, until looks in a row, over half an hour and
+ * more, found another.
  * @param seenMs what the yardstick takes at this moment
  */
 export function usualSpeed(
@@ -20,13 +22,21 @@ export function usualSpeed(
   nowMs: number,
 ): ProcessorProfile {
   if (earlier === undefined) return { yardstickMs: seenMs };
-  const { offSince, yardstickMs } = earlier;
-  const ratio = seenMs / yardstickMs;
-  const isOff = Math.max(ratio, 1 / ratio) > OFF_MIN;
-  if (!isOff) return { yardstickMs };
+  const { other, yardstickMs } = earlier;
+  if (isAlike(seenMs, yardstickMs)) return { yardstickMs };
   // A clock that was set back must not keep the old speed for ever.
-  if (offSince === undefined || offSince > nowMs) return { yardstickMs, offSince: nowMs };
-  return nowMs - offSince < ADOPTED_AFTER_MS ? earlier : { yardstickMs: seenMs };
+  const isSeenAgain =
+    other !== undefined && other.since <= nowMs && isAlike(seenMs, other.yardstickMs);
+  if (!isSeenAgain) {
+    return { yardstickMs, other: { yardstickMs: seenMs, since: nowMs, looks: 1 } };
+  }
+  const looks = other.looks + 1;
+  const isLasting = looks >= ADOPTED_AFTER_LOOKS && nowMs - other.since >= ADOPTED_AFTER_MS;
+  return isLasting ? { yardstickMs: seenMs } : { yardstickMs, other: { ...other, looks } };
+}
+
+function isAlike(oneMs: number, otherMs: number): boolean {
+  return Math.max(oneMs, otherMs) <= ALIKE_MAX * Math.min(oneMs, otherMs);
 }
 
 /**

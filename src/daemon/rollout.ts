@@ -135,7 +135,7 @@ async function commitPlan(proposal: Proposal, deps: RolloutDeps): Promise<void> 
     return withLinks(withDecision(planned, decision), deps.context.rememberableLinks());
   });
   deps.onPublished(name);
-  // Subscribers are told in the next microtask: before the log, which may wait.
+  // Subscribers are told in the next microtask, mostly: before the log, which may wait.
   await Promise.resolve();
   deps.onDecision(decision);
   proposal.onInForce();

@@ -26,7 +26,7 @@ type Run = Pick<Sample, "wallMs" | "cpuMs">;
 
 /**
  * Runs until the time of a run is known as `repeat` asks; runs that were interrupted do not count. Where
- * it asks for no certainty, just so many runs are timed, and all count as they are.
+ * it asks for no certainty, just so many runs are timed, at the speed at which they ran.
  */
 export async function timeRuns(
   repeat: Repeat,

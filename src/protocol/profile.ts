@@ -66,8 +66,15 @@ export const yardstickMsSchema = z.number().positive().max(60_000);
 /** The speed for which times are told. */
 export const processorSchema = z.strictObject({
   yardstickMs: yardstickMsSchema,
-  /** Unix milliseconds since when every look found another speed; absent where the last did not. */
-  offSince: z.number().int().nonnegative().optional(),
+  /** Another speed that every look found lately; absent where the last found the usual one. */
+  other: z
+    .strictObject({
+      yardstickMs: yardstickMsSchema,
+      /** Unix milliseconds of the first of them. */
+      since: z.number().int().nonnegative(),
+      looks: z.number().int().positive(),
+    })
+    .optional(),
 });
 export type ProcessorProfile = z.infer<typeof processorSchema>;
 

@@ -50,7 +50,8 @@ describe("measureRanges", () => {
     const usualMs = found?.yardstickMs ?? 1;
     const medianMsAt = async (factor: number): Promise<number> => {
       // Off for so long that the next benchmark tells for another speed: this profile does not yet.
-      const processor = { yardstickMs: usualMs * factor, offSince: 0 };
+      const told = usualMs * factor;
+      const processor = { yardstickMs: told, other: { yardstickMs: usualMs, since: 0, looks: 9 } };
       const earlier = { environment, processor };
       const measured = await measureRanges({ path, inputs: [], ranges, earlier }, OPTIONS, DEPS);
       return measured.ranges[0]!.medianMs;

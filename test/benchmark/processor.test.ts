@@ -13,31 +13,47 @@ describe("usualSpeed", () => {
   });
 
   it("stays where what is seen is near it, so that times stay comparable", () => {
-    expect(usualSpeed({ ...USUAL, offSince: AT_MS }, 0.11, AT_MS)).toEqual(USUAL);
+    const off = usualSpeed(USUAL, SLOW_MS, AT_MS);
+    expect(usualSpeed(off, 0.11, AT_MS + MINUTE_MS)).toEqual(USUAL);
   });
 
   it("stays while a neighbour slows the processor down, and remembers since when", () => {
     const first = usualSpeed(USUAL, SLOW_MS, AT_MS);
-    expect(first).toEqual({ ...USUAL, offSince: AT_MS });
-    expect(usualSpeed(first, SLOW_MS, AT_MS + 20 * MINUTE_MS)).toEqual(first);
+    expect(first).toEqual({ ...USUAL, other: { ...SLOW, since: AT_MS, looks: 1 } });
+    const second = usualSpeed(first, SLOW_MS, AT_MS + 20 * MINUTE_MS);
+    expect(second).toEqual({ ...USUAL, other: { ...SLOW, since: AT_MS, looks: 2 } });
   });
 
-  it("is another one once every look for half an hour found that, slower or faster", () => {
+  it.each([
+    ["slower", USUAL, SLOW],
+    ["faster", SLOW, USUAL],
+  ])("is a %s one that looks in a row found for half an hour", (_, usual, other) => {
+    const at = [0, 10, 20, 31].map((minutes) => AT_MS + minutes * MINUTE_MS);
+    const speeds = at.reduce<ReturnType<typeof usualSpeed>[]>(
+      (seen, nowMs) => [...seen, usualSpeed(seen.at(-1), other.yardstickMs, nowMs)],
+      [usual],
+    );
+    expect(speeds.map(({ yardstickMs }) => yardstickMs)).toEqual(
+      [usual, usual, usual, usual, other].map(({ yardstickMs }) => yardstickMs),
+    );
+  });
+
+  it("stays where only two looks found another one, however long ago the first was", () => {
     const first = usualSpeed(USUAL, SLOW_MS, AT_MS);
-    expect(usualSpeed(first, SLOW_MS, AT_MS + 31 * MINUTE_MS)).toEqual(SLOW);
-    const faster = usualSpeed(SLOW, USUAL.yardstickMs, AT_MS);
-    expect(usualSpeed(faster, USUAL.yardstickMs, AT_MS + 31 * MINUTE_MS)).toEqual(USUAL);
+    expect(usualSpeed(first, SLOW_MS, AT_MS + 1_000 * MINUTE_MS)).toMatchObject(USUAL);
   });
 
-  it("begins to wait anew after a look that found the usual speed", () => {
-    const off = usualSpeed(USUAL, SLOW_MS, AT_MS);
-    const back = usualSpeed(off, USUAL.yardstickMs, AT_MS + 20 * MINUTE_MS);
-    const again = usualSpeed(back, SLOW_MS, AT_MS + 40 * MINUTE_MS);
-    expect(again).toEqual({ ...USUAL, offSince: AT_MS + 40 * MINUTE_MS });
+  it("begins to wait anew after a look that found the usual speed, or a third one", () => {
+    for (const between of [0.1, 0.4]) {
+      const off = usualSpeed(USUAL, SLOW_MS, AT_MS);
+      const back = usualSpeed(off, between, AT_MS + 20 * MINUTE_MS);
+      const again = usualSpeed(back, SLOW_MS, AT_MS + 40 * MINUTE_MS);
+      expect(again.other).toEqual({ ...SLOW, since: AT_MS + 40 * MINUTE_MS, looks: 1 });
+    }
   });
 
   it("does not wait for a moment that a clock which was set back has yet to reach", () => {
-    const future = { ...USUAL, offSince: AT_MS + 1_000 * MINUTE_MS };
-    expect(usualSpeed(future, SLOW_MS, AT_MS)).toEqual({ ...USUAL, offSince: AT_MS });
+    const future = { ...USUAL, other: { ...SLOW, since: AT_MS + 1, looks: 2 } };
+    expect(usualSpeed(future, SLOW_MS, AT_MS).other).toMatchObject({ since: AT_MS, looks: 1 });
   });
 });
