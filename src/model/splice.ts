@@ -1,13 +1,11 @@
+import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+
 /** Field numbers of ONNX, as the wire has them. */
 const MODEL_GRAPH = 7;
 const GRAPH_NODE = 1;
 const GRAPH_OUTPUT = 12;
 const NODE_NAME = 3;
 const VALUE_INFO_NAME = 1;
-
-const WIRE_VARINT = 0;
-const WIRE_FIXED_64 = 1;
-const WIRE_BYTES = 2;
 
 export interface Insertions {
   /** Names of further outputs of the graph. */
@@ -63,34 +61,22 @@ function nodesOf(bytes: Uint8Array, graph: WireRecord): WireRecord[] {
 
 function recordsOf(bytes: Uint8Array, start: number, end: number): WireRecord[] {
   const records: WireRecord[] = [];
-  const at = { bytes, position: start };
-  while (at.position < end) {
-    const recordStart = at.position;
-    const tag = readVarint(at);
-    const wireType = tag % 8;
-    let bodyStart = at.position;
-    if (wireType === WIRE_BYTES) {
-      const length = readVarint(at);
-      bodyStart = at.position;
-      at.position += length;
-    } else if (wireType === WIRE_VARINT) {
-      readVarint(at);
+  const reader = new BinaryReader(bytes.subarray(0, end));
+  reader.pos = start;
+  while (reader.pos < end) {
+    const recordStart = reader.pos;
+    const [field, wireType] = reader.tag();
+    let bodyStart = reader.pos;
+    if (wireType === WireType.LengthDelimited) {
+      const length = reader.uint32();
+      bodyStart = reader.pos;
+      reader.pos += length;
     } else {
-      at.position += wireType === WIRE_FIXED_64 ? 8 : 4;
+      reader.skip(wireType, field);
     }
-    const field = Math.floor(tag / 8);
-    records.push({ field, start: recordStart, bodyStart, end: at.position });
+    records.push({ field, start: recordStart, bodyStart, end: reader.pos });
   }
   return records;
-}
-
-function readVarint(at: { bytes: Uint8Array; position: number }): number {
-  let value = 0;
-  for (let factor = 1; ; factor *= 128) {
-    const byte = at.bytes[at.position++] ?? 0;
-    value += (byte & 0x7f) * factor;
-    if (byte < 0x80) return value;
-  }
 }
 
 function text(field: number, value: string): Uint8Array[] {
@@ -100,14 +86,8 @@ function text(field: number, value: string): Uint8Array[] {
 /** In pieces, so that weights are copied once. */
 function record(field: number, body: readonly Uint8Array[]): Uint8Array[] {
   const length = body.reduce((sum, piece) => sum + piece.byteLength, 0);
-  return [Uint8Array.from([...varint(field * 8 + WIRE_BYTES), ...varint(length)]), ...body];
-}
-
-function varint(value: number): number[] {
-  const encoded: number[] = [];
-  let left = value;
-  for (; left >= 0x80; left = Math.floor(left / 128)) encoded.push((left % 128) | 0x80);
-  return [...encoded, left];
+  const head = new BinaryWriter().tag(field, WireType.LengthDelimited).uint32(length).finish();
+  return [head, ...body];
 }
 
 function concatenated(pieces: readonly Uint8Array[]): Uint8Array {
