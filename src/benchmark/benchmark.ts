@@ -8,7 +8,7 @@ import { measureByKernels, WORK_BY_KERNELS } from "./by-kernels.js";
 import { readMachineState } from "./machine.js";
 import { judgeNoise } from "./noise.js";
 import type { BenchmarkOptions } from "./options.js";
-import { atUsualSpeed } from "./processor.js";
+import { findUsualSpeed } from "./processor.js";
 import { type Measurements, slowedDown } from "./statistics.js";
 import { openSteps, type Steps } from "./steps.js";
 import { conditionsOf, knownOf, whyNotVerified } from "./verified.js";
@@ -154,7 +154,7 @@ async function findProcessor(
     what: "how fast the processor is",
     work: 0,
     schema: processorSchema,
-    run: () => atUsualSpeed(worker, opened, { earlier, nowMs: deps.clock.nowMs() }),
+    run: () => findUsualSpeed(worker, opened, { earlier, nowMs: deps.clock.nowMs() }),
   });
   await worker.speed(processor.yardstickMs);
   return processor;

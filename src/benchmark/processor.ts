@@ -39,19 +39,14 @@ function isAlike(oneMs: number, otherMs: number): boolean {
   return Math.max(oneMs, otherMs) <= ALIKE_MAX * Math.min(oneMs, otherMs);
 }
 
-/**
- * Has the worker tell times for the processor's usual speed, as far as an earlier profile of the same
- * environment knows it.
- */
-export async function atUsualSpeed(
+/** The speed for which times are to be told, from what an earlier profile of the same environment knows. */
+export async function findUsualSpeed(
   worker: ModelWorker,
   opened: OpenedModel,
   context: { earlier: Earlier | undefined; nowMs: number },
 ): Promise<ProcessorProfile> {
   const known = processorOf(context.earlier, opened);
-  const processor = usualSpeed(known, await worker.speed(), context.nowMs);
-  await worker.speed(processor.yardstickMs);
-  return processor;
+  return usualSpeed(known, await worker.speed(), context.nowMs);
 }
 
 /**

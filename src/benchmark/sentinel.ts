@@ -2,7 +2,7 @@ import { sum } from "simple-statistics";
 import type { ModelWorker } from "../inference/index.js";
 import type { ProcessorProfile, Profile } from "../protocol/index.js";
 import { isSameEnvironment } from "./environment.js";
-import { atUsualSpeed } from "./processor.js";
+import { findUsualSpeed } from "./processor.js";
 import type { BenchmarkOptions } from "./options.js";
 import { expecting, repeatOf } from "./repeat.js";
 import { cannotBeFed, glanceAt } from "./sentinel-blocks.js";
@@ -55,7 +55,8 @@ export function readSentinel(
       await deps.beforeStep?.(signal);
       deps.onProgress?.({ done: 0, total: 1, what: "a short look" });
       const nowMs = deps.clock.nowMs();
-      const processor = await atUsualSpeed(worker, opened, { earlier: previous, nowMs });
+      const processor = await findUsualSpeed(worker, opened, { earlier: previous, nowMs });
+      await worker.speed(processor.yardstickMs);
       const seen = opened.wasKnown
         ? await timeAgain(worker, { previous, options, slowdown })
         : { times: [], stable: true };
