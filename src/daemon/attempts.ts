@@ -49,6 +49,14 @@ const MODEL_FAULTS: ReadonlySet<ErrorCode | undefined> = new Set([
   "INFERENCE_FAILED",
 ]);
 
+/** Its node went in the middle of it. */
+interface CutShort {
+  job: BenchmarkJob;
+  /** In a row. */
+  times: number;
+  notBeforeMs: number;
+}
+
 /** A profile that was just measured may still be on its way here. */
 const ARRIVAL_MS = 30_000;
 const CUT_SHORT_MAX = 1_000;
@@ -62,8 +70,8 @@ export class Attempts {
   readonly #badModels = new Map<string, Failure>();
   /** Models that were measured somewhere, by the same: what fails at them is the node. */
   readonly #provenModels = new Set<string>();
-  /** Those that ended with their node's going, by key; the oldest first. */
-  readonly #cutShort = new Set<string>();
+  /** Those that ended with their node's going, by key; the oldest first. Outlives the node's absence. */
+  readonly #cutShort = new Map<string, CutShort>();
 
   constructor(limits: AttemptLimits, deps: AttemptDeps) {
     this.#limits = limits;
@@ -75,6 +83,7 @@ export class Attempts {
     const notBeforeMs = Math.max(
       this.#byKey.get(jobKey(job))?.notBeforeMs ?? 0,
       this.#badModels.get(this.#modelKey(job))?.notBeforeMs ?? 0,
+      this.#cutShort.get(jobKey(job))?.notBeforeMs ?? 0,
     );
     return this.#deps.clock.monotonicMs() >= notBeforeMs;
   }
@@ -97,7 +106,8 @@ export class Attempts {
   /** Failures in a row. */
   failuresOf(job: BenchmarkJob): number {
     const ofModel = this.#badModels.get(this.#modelKey(job))?.failures ?? 0;
-    return ofModel + (this.#byKey.get(jobKey(job))?.failures ?? 0);
+    const cutShort = this.#cutShort.get(jobKey(job))?.times ?? 0;
+    return ofModel + cutShort + (this.#byKey.get(jobKey(job))?.failures ?? 0);
   }
 
   /** @param measuredIn the stale environment's successor, where that was the reason */
@@ -115,10 +125,18 @@ export class Attempts {
     });
   }
 
-  /** Its node went in the middle of it: it is due when that is back. */
+  /**
+   * Its node went in the middle of it: it is due when that is back. At once, as that is chance the first
+   * time; a node that goes each time may be taken down by it, and is given longer and longer pauses.
+   */
   cutShort(job: BenchmarkJob): void {
-    this.#cutShort.add(jobKey(job));
-    const [oldest] = this.#cutShort;
+    const key = jobKey(job);
+    const times = (this.#cutShort.get(key)?.times ?? 0) + 1;
+    const pauseMs = times === 1 ? 0 : this.#pauseMsAfter(times - 1);
+    this.#cutShort.delete(key);
+    const notBeforeMs = this.#deps.clock.monotonicMs() + pauseMs;
+    this.#cutShort.set(key, { job, times, notBeforeMs });
+    const [oldest] = this.#cutShort.keys();
     if (this.#cutShort.size > CUT_SHORT_MAX && oldest !== undefined) this.#cutShort.delete(oldest);
   }
 
@@ -142,7 +160,7 @@ export class Attempts {
     const own = this.#byKey.get(jobKey(job));
     const before = isModels ? this.#badModels.get(this.#modelKey(job)) : own;
     const failures = (before?.failures ?? 0) + 1;
-    const pauseMs = Math.min(this.#limits.retryMs * 2 ** (failures - 1), this.#limits.retryMsMax);
+    const pauseMs = this.#pauseMsAfter(failures);
     const failure: Failure = {
       failures,
       notBeforeMs: this.#deps.clock.monotonicMs() + pauseMs,
@@ -181,9 +199,21 @@ export class Attempts {
 
   /** Failures that persist, in plain words. */
   problems(): string[] {
-    return [...this.#badModels.values(), ...this.#byKey.values()].flatMap(
+    const failed = [...this.#badModels.values(), ...this.#byKey.values()].flatMap(
       ({ problem }) => problem ?? [],
     );
+    const nowMs = this.#deps.clock.monotonicMs();
+    const paused = [...this.#cutShort.values()].filter(({ notBeforeMs }) => notBeforeMs > nowMs);
+    const takenDown = paused.map(
+      ({ job, times }) =>
+        `benchmark of ${jobName(job)}: the node went in the middle of it ${times} times in a row`,
+    );
+    return [...failed, ...takenDown];
+  }
+
+  #pauseMsAfter(failures: number): number {
+    const { retryMs, retryMsMax } = this.#limits;
+    return Math.min(retryMs * 2 ** (failures - 1), retryMsMax);
   }
 
   #modelKey(job: BenchmarkJob): string {

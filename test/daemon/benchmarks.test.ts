@@ -205,6 +205,39 @@ describe("benchmarks of a daemon", () => {
     expect(under.running.size).toBe(0);
   });
 
+  it("gives a node that goes at each attempt longer and longer pauses, and says so", async () => {
+    const under = await start([job("a")]);
+    const goAndReturn = async (): Promise<void> => {
+      const gone = under.jobs.splice(0);
+      await under.pass(1_000);
+      under.jobs.push(...gone);
+      under.benchmarks.request();
+      await settle();
+    };
+    await goAndReturn();
+    expect(under.running.size).toBe(1);
+    expect(under.benchmarks.problems()).toEqual([]);
+    for (const [pauseMs, times] of [
+      [10_000, 2],
+      [20_000, 3],
+    ] as const) {
+      await goAndReturn();
+      await under.pass(pauseMs - 1_000);
+      expect(under.running.size).toBe(0);
+      expect(under.benchmarks.problems().join()).toContain(`${times} times in a row`);
+      await under.pass(1_000);
+      expect(under.running.size).toBe(1);
+    }
+    under.running.get("a")?.end();
+    await settle();
+    expect(under.profiles.has("a")).toBe(true);
+    under.profiles.clear();
+    await under.pass(31_000);
+    expect(under.running.size).toBe(1);
+    await goAndReturn();
+    expect(under.running.size).toBe(1);
+  });
+
   it("waits longer after each failure, names it, and keeps the profile it has", async () => {
     const under = await start([job("a")], { measuredAgoMs: 49 * HOUR_MS });
     const before = under.profiles.get("a");
