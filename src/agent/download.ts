@@ -1,17 +1,14 @@
 import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
-import { type IncomingMessage, request as requestPlain } from "node:http";
-import { request as requestSecure } from "node:https";
-import type { TlsOptions } from "../client/index.js";
+import type { IncomingMessage } from "node:http";
 import { AppError, errorMessage, type Logger } from "../core/index.js";
+import { type Credentials, request } from "../https/index.js";
 
 export const PARTIAL_SUFFIX = ".part";
 
-export interface Source {
+export interface Source extends Credentials {
   url: URL;
-  token: string | undefined;
-  tls: TlsOptions;
   /** What the bytes must be. */
   sha256: string;
   bytesMax: number;
@@ -63,7 +60,7 @@ async function receive(
 ): Promise<void> {
   const { sha256, bytesMax } = source;
   const { hash, bytes: have } = await hashOf(partial, signal);
-  const { body, from } = await request(source, have, signal);
+  const { body, from } = await ask(source, have, signal);
   let running = hash;
   let bytes = from;
   if (from !== have) {
@@ -106,14 +103,14 @@ async function hashOf(path: string, signal: AbortSignal): Promise<{ hash: Hash; 
 }
 
 /** Asks for what is missing behind `have` bytes; `from` tells where the answer begins. */
-async function request(
+async function ask(
   source: Source,
   have: number,
   signal: AbortSignal,
 ): Promise<{ body: AsyncIterable<Uint8Array>; from: number }> {
-  const { sha256 } = source;
-  const range = have === 0 ? {} : { range: `bytes=${have}-`, "if-range": `"${sha256}"` };
-  const response = await send(source, range, signal);
+  const { url, token, tls, sha256 } = source;
+  const headers = have === 0 ? {} : { range: `bytes=${have}-`, "if-range": `"${sha256}"` };
+  const response = await request(url, { token, tls, headers, signal });
   const { statusCode } = response;
   if (statusCode === 200 || statusCode === 206) {
     return { body: response as AsyncIterable<Buffer>, from: startOf(response) };
@@ -123,24 +120,6 @@ async function request(
   if (statusCode === 416 && have > 0) return { body: nothing(), from: have };
   const text = `the daemon answers ${statusCode ?? "nothing"} for ${sha256}`;
   throw new AppError("DAEMON_UNREACHABLE", text);
-}
-
-/** Unlike with `fetch`, certificates can be given. */
-function send(
-  { url, token, tls }: Source,
-  range: Record<string, string>,
-  signal: AbortSignal,
-): Promise<IncomingMessage> {
-  const get = url.protocol === "https:" ? requestSecure : requestPlain;
-  const headers = {
-    ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-    ...range,
-  };
-  return new Promise((resolve, reject) => {
-    const asked = get(url, { headers, signal, agent: false, ...tls }, resolve);
-    asked.on("error", reject);
-    asked.end();
-  });
 }
 
 function startOf({ statusCode, headers }: IncomingMessage): number {

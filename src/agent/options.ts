@@ -1,5 +1,5 @@
 import type { BenchmarkOptions } from "../benchmark/index.js";
-import type { TlsOptions } from "../client/index.js";
+import type { TlsOptions } from "../https/index.js";
 import type { Tier } from "../protocol/index.js";
 import type { MqttOptions, Peer, ProbeOptions, ProbeServerOptions } from "../telemetry/index.js";
 

@@ -1,6 +1,5 @@
-import { type IncomingMessage, request as requestPlain } from "node:http";
-import { request as requestSecure } from "node:https";
 import { AppError } from "../core/index.js";
+import { request } from "../https/index.js";
 import { type DaemonLogin, unreachable } from "./daemon-login.js";
 
 const BODY_BYTES_MAX = 67_108_864;
@@ -21,8 +20,8 @@ export interface Reply {
 }
 
 /**
- * Asks the daemon over HTTP; unlike with `fetch`, certificates can be given. Throws USAGE for a URL of
- * another kind, DAEMON_UNREACHABLE where no whole answer comes in time.
+ * Asks the daemon over HTTP. Throws USAGE for a URL of another kind, DAEMON_UNREACHABLE where no whole
+ * answer comes in time.
  */
 export async function askDaemon(login: DaemonLogin, question: Question): Promise<Reply> {
   const target = new URL(question.path, login.url);
@@ -32,30 +31,12 @@ export async function askDaemon(login: DaemonLogin, question: Question): Promise
   const timeout = AbortSignal.timeout(question.timeoutMs);
   try {
     const signal = AbortSignal.any([question.signal, timeout]);
-    const response = await send(target, login, { ...question, signal });
+    const response = await request(target, { ...login, body: question.body, signal });
     return { status: response.statusCode ?? 0, text: await boundedText(response) };
   } catch (cause) {
     const late = new Error(`no answer within ${question.timeoutMs} ms`, { cause });
     throw unreachable(login.url, timeout.aborted ? late : cause);
   }
-}
-
-function send(
-  target: URL,
-  { token, tls }: DaemonLogin,
-  { body, signal }: Question,
-): Promise<IncomingMessage> {
-  const request = target.protocol === "https:" ? requestSecure : requestPlain;
-  const headers = {
-    ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-    ...(body === undefined ? {} : { "content-type": "application/json" }),
-  };
-  const method = body === undefined ? "GET" : "POST";
-  return new Promise((resolve, reject) => {
-    const asked = request(target, { method, headers, signal, agent: false, ...tls }, resolve);
-    asked.on("error", reject);
-    asked.end(body === undefined ? undefined : JSON.stringify(body));
-  });
 }
 
 async function boundedText(response: AsyncIterable<Buffer>): Promise<string> {

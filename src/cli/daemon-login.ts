@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
-import type { TlsOptions } from "../client/index.js";
 import { AppError, errorMessage } from "../core/index.js";
+import { type Credentials, refuseBadCertificates } from "../https/index.js";
 import type { Terminal } from "./terminal.js";
 
 const DEFAULT_URL = "http://127.0.0.1:8420";
@@ -16,10 +16,8 @@ export interface DaemonFlags {
 }
 
 /** A daemon, and what to show it. */
-export interface DaemonLogin {
+export interface DaemonLogin extends Credentials {
   url: string;
-  token: string | undefined;
-  tls: TlsOptions;
 }
 
 /** Where the daemon is and how to log in: the options of every command that talks to one. */
@@ -45,20 +43,19 @@ export async function readLogin(
 ): Promise<DaemonLogin> {
   const { url, tokenFile, ca, cert, key } = flags;
   if (!URL.canParse(url)) throw new AppError("USAGE", `${url} is no URL; use http://HOST:PORT`);
-  if ((cert === undefined) !== (key === undefined)) {
-    throw new AppError("USAGE", "give --cert and --key together");
-  }
+  const tls = {
+    ...(ca === undefined ? {} : { ca: await contentOf("--ca", ca) }),
+    ...(cert === undefined ? {} : { cert: await contentOf("--cert", cert) }),
+    ...(key === undefined ? {} : { key: await contentOf("--key", key) }),
+  };
+  refuseBadCertificates(tls, (of) => `--${of}`);
   return {
     url,
     token:
       tokenFile === undefined
         ? terminal.env["SCISSIOND_TOKEN"]
         : (await contentOf("--token-file", tokenFile)).trim(),
-    tls: {
-      ...(ca === undefined ? {} : { ca: await contentOf("--ca", ca) }),
-      ...(cert === undefined ? {} : { cert: await contentOf("--cert", cert) }),
-      ...(key === undefined ? {} : { key: await contentOf("--key", key) }),
-    },
+    tls,
   };
 }
 

@@ -1,4 +1,5 @@
 import { type Clock, errorMessage } from "../core/index.js";
+import type { TlsOptions } from "../https/options.js";
 import {
   type ClientMessage,
   CLOSE_CODES,
@@ -7,7 +8,7 @@ import {
   serverMessageSchema,
   UPDATES_SUBPROTOCOL,
 } from "../protocol/index.js";
-import type { ConnectionOptions, TlsOptions } from "./options.js";
+import type { ConnectionOptions } from "./options.js";
 import type { SocketFactory, SocketLike } from "./socket.js";
 
 /** How long a close may take before the socket is destroyed. */

@@ -13,7 +13,7 @@ export {
   storagePlanCache,
   type Update,
 } from "./browser.js";
+export type { TlsOptions } from "../https/options.js";
 export { filePlanCache } from "./file-cache.js";
-export type { TlsOptions } from "./options.js";
 export type { SubscribeOptions } from "./subscribe.js";
 export { subscribe } from "./subscribe-in-node.js";

@@ -22,15 +22,3 @@ export const connectionOptionsSchema = z.strictObject({
     .describe("Largest message taken from the daemon."),
 });
 export type ConnectionOptions = z.infer<typeof connectionOptionsSchema>;
-
-/**
- * Certificates for `https:` and `wss:`, as PEM texts. In Node only: a browser trusts and shows what its
- * user has installed, and no page can change that.
- */
-export interface TlsOptions {
-  /** Of the authorities to trust, instead of Node's. */
-  ca?: string;
-  /** The client's own certificate, where the daemon knows clients by it (mutual TLS); with `key`. */
-  cert?: string;
-  key?: string;
-}

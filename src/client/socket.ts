@@ -1,5 +1,5 @@
 import type * as Ws from "ws";
-import type { TlsOptions } from "./options.js";
+import type { TlsOptions } from "../https/options.js";
 
 interface SocketEvents {
   open: object;

@@ -1,4 +1,4 @@
-import { refuseBadCertificates } from "./certificates.js";
+import { refuseBadCertificates } from "../https/index.js";
 import { type SubscribeOptions, type Subscription, subscribe as anywhere } from "./subscribe.js";
 
 /**
@@ -10,6 +10,6 @@ import { type SubscribeOptions, type Subscription, subscribe as anywhere } from 
  * certificates or a key that cannot be read or do not belong together.
  */
 export function subscribe(url: string, options: SubscribeOptions = {}): Subscription {
-  if (options.tls !== undefined) refuseBadCertificates(options.tls);
+  if (options.tls !== undefined) refuseBadCertificates(options.tls, (of) => `tls.${of}`);
   return anywhere(url, options);
 }

@@ -1,4 +1,5 @@
 import { AppError, type Clock, errorMessage, type Random, systemClock } from "../core/index.js";
+import type { TlsOptions } from "../https/options.js";
 import {
   type ClientMessage,
   type PlanDocument,
@@ -11,7 +12,7 @@ import {
 import type { PlanCache } from "./cache.js";
 import { converse } from "./connection.js";
 import { type Intake, takeIn } from "./intake.js";
-import { type ConnectionOptions, connectionOptionsSchema, type TlsOptions } from "./options.js";
+import { type ConnectionOptions, connectionOptionsSchema } from "./options.js";
 import { Preparations, type RuntimeHooks } from "./preparations.js";
 import { type Change, type Delivery, Replica } from "./replica.js";
 import { openSocket, type SocketFactory } from "./socket.js";

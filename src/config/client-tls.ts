@@ -1,11 +1,12 @@
 import type { z } from "zod";
+import { certificateProblem, type TlsOptions } from "../https/index.js";
 import type { Finding, Path } from "./problem.js";
 import { readNamedFile } from "./secrets.js";
 import type { clientTlsSchema } from "./sections.js";
 
 export interface ResolvedClientTls {
   /** PEM texts, in place of the files. */
-  tls: { ca?: string; cert?: string; key?: string };
+  tls: TlsOptions;
   errors: Finding[];
   warnings: Finding[];
 }
@@ -23,15 +24,25 @@ export async function resolveClientTls(
   });
   const key = await readNamedFile(directory, keyFile, { path: [...path, "keyFile"], secret: true });
   const files = [ca, cert, key];
-  const isHalf = (certFile === undefined) !== (keyFile === undefined);
-  const half: Finding = { path, at: "key", message: "certFile and keyFile belong together" };
+  const unread = files.flatMap(({ errors }) => errors);
+  const tls = {
+    ...(ca.text === undefined ? {} : { ca: ca.text }),
+    ...(cert.text === undefined ? {} : { cert: cert.text }),
+    ...(key.text === undefined ? {} : { key: key.text }),
+  };
   return {
-    tls: {
-      ...(ca.text === undefined ? {} : { ca: ca.text }),
-      ...(cert.text === undefined ? {} : { cert: cert.text }),
-      ...(key.text === undefined ? {} : { key: key.text }),
-    },
-    errors: [...(isHalf ? [half] : []), ...files.flatMap(({ errors }) => errors)],
+    tls,
+    errors: unread.length > 0 ? unread : certificateErrors(tls, (of) => [...path, `${of}File`]),
     warnings: files.flatMap(({ warnings }) => warnings),
   };
+}
+
+/** What is wrong with the texts, at the key that names the file. */
+export function certificateErrors(
+  tls: TlsOptions,
+  pathOf: (of: keyof TlsOptions) => Path,
+): Finding[] {
+  const problem = certificateProblem(tls);
+  if (problem === undefined) return [];
+  return [{ path: pathOf(problem.of), at: "value", message: problem.message }];
 }

@@ -3,7 +3,8 @@ import { errorMessage } from "../core/index.js";
 import type { Finding, Path } from "./problem.js";
 import { readBounded } from "./read-bounded.js";
 
-const FILE_BYTES_MAX = 65_536;
+/** Of all authorities that a system trusts, which is the longest of such files. */
+const FILE_BYTES_MAX = 1_048_576;
 const OTHERS_CAN_READ = 0o004;
 
 export interface FileContents {

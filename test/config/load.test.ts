@@ -219,7 +219,7 @@ describe("loadDaemonConfig refuses", () => {
     const endless = await loadDaemonConfig("/dev/zero", {});
     expect(endless.ok ? "" : endless.errors[0]?.message).toMatch(/more than 1048576 bytes/);
     expect(await errorsOf("mqtt: {username: u, passwordFile: /dev/zero}\n")).toEqual([
-      "scissiond.yaml:1:35 mqtt.passwordFile: cannot read the file: it has more than 65536 bytes",
+      "scissiond.yaml:1:35 mqtt.passwordFile: cannot read the file: it has more than 1048576 bytes",
     ]);
   });
 

@@ -152,38 +152,24 @@ describe("a daemon with a private authority and mutual TLS", () => {
     const untrusted = await scissiond("status", "--url", url, ...boss);
     expect(untrusted).toEqual([1, expect.stringMatching(/certificate/)]);
     const half = await scissiond("watch", ...login, "--cert", ours.path("boss.pem"));
-    expect(half).toEqual([2, expect.stringContaining("--cert and --key together")]);
+    expect(half).toEqual([2, expect.stringContaining("--cert needs the key")]);
   }, 120_000);
 
   it("asks for a certificate together with its key, and for neither in a browser", () => {
-    expect(() => subscribe("https://localhost", { tls: { cert: "x" } })).toThrow(/tls\.key/);
-    expect(() => subscribe("https://localhost", { tls: { key: "x" } })).toThrow(/tls\.cert/);
+    expect(() => subscribe("https://localhost", { tls: { cert: "x" } })).toThrow(/tls\.cert needs/);
+    expect(() => subscribe("https://localhost", { tls: { key: "x" } })).toThrow(/tls\.key needs/);
     const options = { tls: { ca: "x" } } as object;
     expect(() => subscribeInBrowser("https://localhost", options)).toThrow(/its own store/);
   });
 
   it("refuses at once what it cannot read, or what does not belong together", () => {
-    const ca = ours.text("ca.pem");
     const own = certificateOf(ours, "runtime");
-    const chain = `${own.cert}${ca}`;
-    const torn = ca.slice(0, ca.length / 2);
-    const noDer = ca.replace(/^M/m, "A");
-    const wrong: [tls: NonNullable<SubscribeOptions["tls"]>, message: RegExp][] = [
-      [{ ca: "" }, /tls\.ca is no PEM/],
-      [{ ca: ours.path("ca.pem") }, /tls\.ca is no PEM/],
-      [{ ca: torn }, /tls\.ca is no PEM/],
-      [{ ca: `${ca}${torn}` }, /tls\.ca is no PEM/],
-      [{ ca: noDer }, /tls\.ca cannot be read/],
-      [{ ...own, cert: own.key }, /tls\.cert is no PEM/],
-      [{ ...own, key: own.cert }, /tls\.key cannot be read/],
-      [{ ...own, key: "secret" }, /tls\.key cannot be read: (?!.*secret)/],
-      [{ ...own, key: foreign.text("runtime.key") }, /tls\.key is not the key/],
-    ];
-    for (const [tls, message] of wrong) {
-      expect(() => subscribe("https://localhost", { tls })).toThrow(message);
-    }
-    for (const tls of [{ ca: `# ours\n${ca}\n${chain}` }, { ca, ...own, cert: chain }]) {
-      expect(() => subscribe("https://localhost", { tls })).not.toThrow();
-    }
+    const attempt = (tls: NonNullable<SubscribeOptions["tls"]>) => () =>
+      subscribe("https://localhost", { tls });
+    expect(attempt({ ca: ours.path("ca.pem") })).toThrow(/tls\.ca is no PEM/);
+    expect(attempt({ ...own, key: foreign.text("runtime.key") })).toThrow(
+      /tls\.key is not the key/,
+    );
+    expect(attempt({ ca: ours.text("ca.pem"), ...own })).not.toThrow();
   });
 });
