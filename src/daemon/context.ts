@@ -77,9 +77,9 @@ export class Context {
     time: { nowMs: number; halfLifeMs: number; sourceWeight?: number },
   ): void {
     const key = linkKey(path);
-    if (!this.#links.has(key)) this.#makeRoomFor(path);
-    if (this.#links.size >= LINKS_MAX && !this.#links.has(key)) return;
     const old = this.#links.get(key);
+    if (old === undefined) this.#makeRoomFor(path);
+    if (old === undefined && this.#links.size >= LINKS_MAX) return;
     const { heard, news, isDown, quality } = hearLink(old?.heard, report, {
       weight: time.sourceWeight ?? 1,
       atMs: time.nowMs,

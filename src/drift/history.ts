@@ -18,16 +18,17 @@ export interface LinkSample extends LinkQuality {
 /**
  * With one more sample, in its place by time; at most `MOMENTS_MAX`, the newest. Of samples that are
  * close together the newest stays, so that a flood of them costs neither memory nor the memory of
- * what was before.
+ * what was before. `samples` are those of an earlier call, so what lies before the new one is thin already.
  */
 export function withSample(
   samples: readonly LinkSample[],
   sample: LinkSample,
 ): readonly LinkSample[] {
-  const earlier = samples.filter(({ atMs }) => atMs < sample.atMs);
-  const later = samples.filter(({ atMs }) => atMs > sample.atMs);
-  const all = [...earlier, sample, ...later];
-  return thinned(all).slice(-MOMENTS_MAX);
+  const place = samples.findLastIndex(({ atMs }) => atMs < sample.atMs) + 1;
+  const kept = samples.slice(0, place);
+  keep(kept, sample);
+  for (const later of samples.slice(place)) if (later.atMs > sample.atMs) keep(kept, later);
+  return kept.length > MOMENTS_MAX ? kept.slice(-MOMENTS_MAX) : kept;
 }
 
 /**
@@ -52,13 +53,16 @@ export function momentsOf(links: readonly LinkHistory[]): Moment[] {
 /** Items in order of time, without those that are close to the one before and not the newest. */
 function thinned<Item extends { atMs: number }>(items: readonly Item[]): Item[] {
   const kept: Item[] = [];
-  for (const item of items) {
-    const last = kept.at(-1);
-    const before = kept.at(-2);
-    if (last !== undefined && before !== undefined && last.atMs - before.atMs < SPACING_MS) {
-      kept.pop();
-    }
-    kept.push(item);
-  }
+  for (const item of items) keep(kept, item);
   return kept;
+}
+
+/** Appends the newest item; the one before it goes where it is close to its own predecessor. */
+function keep<Item extends { atMs: number }>(kept: Item[], item: Item): void {
+  const last = kept.at(-1);
+  const before = kept.at(-2);
+  if (last !== undefined && before !== undefined && last.atMs - before.atMs < SPACING_MS) {
+    kept.pop();
+  }
+  kept.push(item);
 }

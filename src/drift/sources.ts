@@ -64,7 +64,7 @@ export function hearSource(
     { source, ...from },
   );
   const others = known.filter((reading) => reading.source !== source);
-  const nowMs = Math.max(...[own, ...others].map(newestMs));
+  const nowMs = others.reduce((ms, reading) => Math.max(ms, newestMs(reading)), newestMs(own));
   const readings = [...others.filter((reading) => nowMs - newestMs(reading) <= FRESH_MS), own];
   const kept = readings.slice(-SOURCES_MAX);
   return { readings: kept, combined: kept.length === 1 ? report : combinedReport(kept, report) };
@@ -181,6 +181,9 @@ function isOutage({ lossPercent, bandwidthMbps }: LinkReport): boolean {
 }
 
 function newestMs({ rttMs, secondsPerMegabit, lossPercent }: SourceReading): number {
-  const times = [rttMs, secondsPerMegabit, lossPercent].flatMap((reading) => reading?.atMs ?? []);
-  return Math.max(...times);
+  return Math.max(atMsOf(rttMs), atMsOf(secondsPerMegabit), atMsOf(lossPercent));
+}
+
+function atMsOf(reading: Reading | undefined): number {
+  return reading?.atMs ?? Number.NEGATIVE_INFINITY;
 }

@@ -1,3 +1,4 @@
+import { forgetFirst } from "./forget-first.js";
 import { isOwnSource, makeRoom } from "./known-reports.js";
 
 /** Reports off by the same are the same clock if they differ by no more than this. */
@@ -102,7 +103,8 @@ export class ClockOffsets {
     const clocks = isOwn ? own : foreign;
     const { offset, verdict } = observeOffset(clocks.get(source), report, this.#limits);
     if (isOwn || makeRoom(foreign, source, report.nowMs)) {
-      clocks.set(source, { ...offset, heardMs: report.nowMs });
+      const { learntMs, run } = offset;
+      clocks.set(source, { learntMs, run, heardMs: report.nowMs });
     }
     return verdict;
   }
@@ -115,8 +117,7 @@ export class ClockOffsets {
     };
     this.#links.delete(link);
     this.#links.set(link, clocks);
-    const [oldest] = this.#links.keys();
-    if (this.#links.size > this.#linksMax && oldest !== undefined) this.#links.delete(oldest);
+    if (this.#links.size > this.#linksMax) forgetFirst(this.#links);
     return clocks;
   }
 }

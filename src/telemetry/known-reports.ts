@@ -1,5 +1,7 @@
+import { isDeepStrictEqual } from "node:util";
 import { PASSIVE_SOURCE } from "../drift/index.js";
 import type { LinkReport } from "../protocol/index.js";
+import { forgetFirst } from "./forget-first.js";
 
 /** Reports of one link that are remembered, to know them again. */
 const REMEMBERED_MAX = 64;
@@ -9,6 +11,7 @@ const REMEMBERED_MAX = 64;
  */
 const FOREIGN_MAX = 3;
 const SILENT_MS = 60_000;
+const PROBE_PREFIX = "probe-";
 
 interface Heard {
   heardMs: number;
@@ -16,7 +19,9 @@ interface Heard {
 
 interface Known {
   sources: Map<string, Heard>;
-  recent: string[];
+  /** Reports, and beside them when they were measured: numbers are looked through fast. */
+  recent: LinkReport[];
+  recentAt: number[];
 }
 
 /**
@@ -38,7 +43,7 @@ export class KnownReports {
     nowMs: number,
   ): "new" | "duplicate" | "too-many" {
     const link = `${path.from}/${path.to}`;
-    const known = this.#links.get(link) ?? { sources: new Map<string, Heard>(), recent: [] };
+    const known = this.#links.get(link) ?? newlyKnown();
     const isOwn = isOwnSource(path, report.source);
     const verdict = isDuplicate(known, report)
       ? "duplicate"
@@ -49,19 +54,27 @@ export class KnownReports {
     // The last one in is the one that was heard last.
     this.#links.delete(link);
     this.#links.set(link, known);
-    const [oldest] = this.#links.keys();
-    if (this.#links.size > this.#linksMax && oldest !== undefined) this.#links.delete(oldest);
+    if (this.#links.size > this.#linksMax) forgetFirst(this.#links);
     return "new";
   }
 }
 
+function newlyKnown(): Known {
+  return { sources: new Map(), recent: [], recentAt: [] };
+}
+
 /** Without `at` nobody can tell whether it is one. */
-function isDuplicate({ recent }: Known, report: LinkReport): boolean {
+function isDuplicate({ recent, recentAt }: Known, report: LinkReport): boolean {
   if (report.at === undefined) return false;
-  const text = JSON.stringify(report);
-  if (recent.includes(text)) return true;
-  recent.push(text);
-  if (recent.length > REMEMBERED_MAX) recent.shift();
+  const isSame = (known: LinkReport): boolean =>
+    known.at === report.at && isDeepStrictEqual(known, report);
+  if (recentAt.includes(report.at) && recent.some(isSame)) return true;
+  recent.push(report);
+  recentAt.push(report.at);
+  if (recent.length > REMEMBERED_MAX) {
+    recent.shift();
+    recentAt.shift();
+  }
   return false;
 }
 
@@ -73,7 +86,9 @@ function admit({ sources }: Known, source: string, nowMs: number): boolean {
 
 /** Whether a source belongs to the link itself: its runtime, or the probes of its two ends. */
 export function isOwnSource(path: { from: string; to: string }, source = ""): boolean {
-  return [PASSIVE_SOURCE, `probe-${path.from}`, `probe-${path.to}`].includes(source);
+  if (!source.startsWith(PROBE_PREFIX)) return source === PASSIVE_SOURCE;
+  const node = source.slice(PROBE_PREFIX.length);
+  return node === path.from || node === path.to;
 }
 
 /** Whether there is room for this one among the foreign sources of a link; forgets silent ones for it. */

@@ -13,7 +13,7 @@ import { Intake, type IntakeHandlers, type Message } from "./intake.js";
 import type { MqttOptions } from "./options.js";
 import { type ProgressHandler, ProgressIntake } from "./progress-intake.js";
 import { type RejectionCause, Rejections } from "./rejections.js";
-import { formatTopic, linkFiltersOf, parseTopic, topicFilter } from "./topics.js";
+import { formatTopic, linkFiltersOf, TopicReader, topicFilter } from "./topics.js";
 
 export interface TelemetrySession {
   site: string;
@@ -85,6 +85,7 @@ class SiteTelemetry implements Telemetry {
   readonly #node: string;
   readonly #bytesMax: number;
   readonly #deps: TelemetryDeps;
+  readonly #topics: TopicReader;
   readonly #rejections: Rejections;
   readonly #caller: CommandCaller;
   readonly #server: CommandServer;
@@ -103,6 +104,7 @@ class SiteTelemetry implements Telemetry {
     this.#state = state;
     this.#bytesMax = options.limits.payloadBytesMax;
     this.#deps = deps;
+    this.#topics = new TopicReader(site);
     this.#rejections = new Rejections(log);
     this.#caller = new CommandCaller(
       { clock, random, rejections: this.#rejections },
@@ -212,7 +214,7 @@ class SiteTelemetry implements Telemetry {
   #receive(message: Message): void {
     // Our own farewell comes back to us, and must not be taken for somebody else's.
     if (this.#stopped) return;
-    const topic = parseTopic(this.#site, message.topic);
+    const topic = this.#topics.read(message.topic);
     switch (topic?.kind) {
       case "state":
         // A will of an earlier connection that arrives late would leave us offline for everybody.

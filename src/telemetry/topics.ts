@@ -1,4 +1,5 @@
 import { nameSchema, sha256Schema } from "../protocol/index.js";
+import { forgetFirst } from "./forget-first.js";
 
 /** A topic of DESIGN's tree as data. The names in it fit `nameSchema`, hashes fit `sha256Schema`. */
 export type Topic =
@@ -61,6 +62,29 @@ export function topicFilter(
       return `${root}/nodes/+/progress`;
     case "response":
       return `${root}/nodes/+/responses/+`;
+  }
+}
+
+/** Topics whose meaning is remembered; the first of them gives way to a further one. */
+const READ_MAX = 4_096;
+
+/** `parseTopic` for one site, whose topics come again and again. */
+export class TopicReader {
+  readonly #site: string;
+  readonly #read = new Map<string, Topic>();
+
+  constructor(site: string) {
+    this.#site = site;
+  }
+
+  read(text: string): Topic | undefined {
+    const known = this.#read.get(text);
+    if (known !== undefined) return known;
+    const topic = parseTopic(this.#site, text);
+    if (topic === undefined) return undefined;
+    this.#read.set(text, topic);
+    if (this.#read.size > READ_MAX) forgetFirst(this.#read);
+    return topic;
   }
 }
 

@@ -12,6 +12,8 @@ const topicRoot = `scission/v1/bench-${kind}`;
 let round = { count: 0, seen: 0, firstMs: 0 };
 let cpuBefore = process.cpuUsage();
 
+// An ordinary end, so that a processor profile is written where one is asked for.
+process.on("SIGINT", () => process.exit());
 process.on("message", ({ count }) => {
   round = { count, seen: 0, firstMs: 0 };
   cpuBefore = process.cpuUsage();
@@ -59,7 +61,8 @@ if (kind === "telemetry") {
     JSON.parse(payload.toString("utf8"));
     seen();
   });
-  await client.subscribeAsync(`${topicRoot}/#`);
+  // As the telemetry does: MQTT 3.1.1, QoS 1. What is published with QoS 0 reaches both with QoS 0.
+  await client.subscribeAsync(`${topicRoot}/#`, { qos: 1 });
   process.send({ topicRoot });
 }
 

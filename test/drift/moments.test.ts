@@ -121,6 +121,26 @@ describe("the history of a link", () => {
     );
   });
 
+  it("is in order and thinned from the front, as if it were done anew for every sample", () => {
+    const anew = (samples: readonly LinkSample[], one: LinkSample): LinkSample[] => {
+      const others = samples.filter(({ atMs }) => atMs !== one.atMs);
+      const kept: LinkSample[] = [];
+      for (const item of [...others, one].sort((a, b) => a.atMs - b.atMs)) {
+        const [before, last] = kept.slice(-2);
+        if (before !== undefined && last !== undefined && last.atMs - before.atMs < 250) kept.pop();
+        kept.push(item);
+      }
+      return kept.slice(-MOMENTS_MAX);
+    };
+    const spread = fc.array(fc.integer({ min: 0, max: 20_000 }), { minLength: 1, maxLength: 200 });
+    fc.assert(
+      fc.property(spread, (list) => {
+        const samples = list.map((atMs, index) => sample(atMs, index));
+        expect(history(samples)).toEqual(samples.reduce(anew, []));
+      }),
+    );
+  });
+
   it("does not lose the minute before to a flood", () => {
     const calm = Array.from({ length: 30 }, (_, second) => sample(second * 1_000, 8));
     const flood = Array.from({ length: 10_000 }, (_, index) => sample(30_000 + index / 10, 0.1));

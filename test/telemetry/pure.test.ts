@@ -12,10 +12,18 @@ import {
   encodeRequest,
   nextBurstBytes,
 } from "../../src/telemetry/probe-protocol.js";
+import { KnownReports } from "../../src/telemetry/known-reports.js";
 import { Rejections } from "../../src/telemetry/rejections.js";
 import { LatestPerKey } from "../../src/telemetry/rate.js";
-import { formatTopic, parseTopic, type Topic, topicFilter } from "../../src/telemetry/topics.js";
+import {
+  formatTopic,
+  parseTopic,
+  type Topic,
+  topicFilter,
+  TopicReader,
+} from "../../src/telemetry/topics.js";
 import { silentLogger } from "../../src/core/index.js";
+import type { LinkReport } from "../../src/protocol/index.js";
 import { ManualClock } from "../support/manual-clock.js";
 
 const name = fc.stringMatching(/^[a-z0-9-]{1,63}$/);
@@ -63,10 +71,44 @@ describe("topics", () => {
     expect(parseTopic("lab", text)).toBeUndefined();
   });
 
+  it("reads a topic that comes again as it was read first, also among more than are remembered", () => {
+    const reader = new TopicReader("lab");
+    const texts = Array.from({ length: 5_000 }, (_, index) => `scission/v1/lab/links/a/b-${index}`);
+    const wrong = ["scission/v1/lab/links/a/a", "scission/v1/other/links/a/b-1"];
+    for (const text of [...texts, ...wrong, ...texts.toReversed(), ...wrong]) {
+      expect(reader.read(text)).toEqual(parseTopic("lab", text));
+    }
+  });
+
   it("has a filter of commands for one node only", () => {
     expect(topicFilter("lab", { commandsOf: "cam-1" })).toBe(
       "scission/v1/lab/nodes/cam-1/commands/+",
     );
+  });
+});
+
+describe("known reports", () => {
+  const path = { from: "cam-1", to: "edge-1" };
+  const report = { rttMs: 5, bandwidthMbps: 100, at: 1_900_000_000_000 };
+
+  it("knows a report that comes again, whatever came between, and no other for it", () => {
+    const known = new KnownReports(10);
+    const heard = (again: LinkReport) => known.observe(path, again, 0);
+    expect(heard(report)).toBe("new");
+    expect(heard({ ...report, rttMs: 6 })).toBe("new");
+    expect(heard({ ...report, at: report.at + 1 })).toBe("new");
+    expect(heard({ ...report })).toBe("duplicate");
+    expect(known.observe({ from: "cam-2", to: "edge-1" }, report, 0)).toBe("new");
+    expect(heard({ rttMs: 5, bandwidthMbps: 100 })).toBe("new");
+    expect(heard({ rttMs: 5, bandwidthMbps: 100 })).toBe("new");
+  });
+
+  it("remembers the last 64 of a link", () => {
+    const known = new KnownReports(10);
+    const times = Array.from({ length: 65 }, (_, index) => report.at + index);
+    for (const at of times) expect(known.observe(path, { ...report, at }, 0)).toBe("new");
+    expect(known.observe(path, { ...report, at: report.at + 1 }, 0)).toBe("duplicate");
+    expect(known.observe(path, report, 0)).toBe("new");
   });
 });
 
