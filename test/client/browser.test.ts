@@ -2,7 +2,12 @@ import { createHash } from "node:crypto";
 import type { Browser, Page } from "playwright-core";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { chromiumPath, type PageServer, servePage, startBrowser } from "../support/browser.js";
-import { freePort, type RunningProcess, spawnScissiond } from "../support/daemon-process.js";
+import {
+  freePort,
+  killedBy,
+  type RunningProcess,
+  spawnScissiond,
+} from "../support/daemon-process.js";
 import { until } from "../support/poll.js";
 import { type Site, startSite, writeSite } from "../support/site.js";
 
@@ -92,14 +97,8 @@ describe.skipIf(path === undefined)(
         mqtt: { broker: { port: broker }, reconnect: { minMs: 50, maxMs: 200 } },
       });
       cleanup.push(() => files.remove());
-      const start = (): RunningProcess => {
-        const daemon = spawnScissiond(["run", "--config", files.configPath]);
-        cleanup.push(async () => {
-          daemon.signal("SIGKILL");
-          await daemon.ended;
-        });
-        return daemon;
-      };
+      const start = (): RunningProcess =>
+        killedBy(cleanup, spawnScissiond(["run", "--config", files.configPath]));
       const site = await startSite(`mqtt://127.0.0.1:${broker}`);
       cleanup.push(() => site.stop());
       return { url: `http://127.0.0.1:${http}`, site, start, daemon: start() };

@@ -2,12 +2,18 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { afterEach, describe, expect, it } from "vitest";
-import type { Decision, PlanDocument, Profile, Status } from "../../src/protocol/index.js";
+import type { Decision, PlanDocument, Status } from "../../src/protocol/index.js";
 import { childrenOf } from "../support/child-processes.js";
-import { freePort, type RunningProcess, spawnScissiond } from "../support/daemon-process.js";
-import { startPacedAgent } from "../support/paced-agent.js";
+import {
+  freePort,
+  kill,
+  killedBy,
+  type RunningProcess,
+  spawnScissiond,
+  livesAt,
+} from "../support/daemon-process.js";
 import { until } from "../support/poll.js";
-import { SITE, writeSite } from "../support/site.js";
+import { SITE, startSite, writeSite } from "../support/site.js";
 
 const QUICK = {
   warmups: 0,
@@ -21,8 +27,8 @@ const SLOW = { ...QUICK, cpuSharePercent: 1 };
 /** One measurement of a partition lasts until it is given up. */
 const ENDLESS = { ...QUICK, repeats: 10_000, repeatsMax: 10_000, blockBudgetMs: 600_000 };
 const WAIT = { timeoutMs: 60_000 };
-const POOR_MBPS = 0.01;
-const GOOD_MBPS = 100;
+const POOR = { uplink: 0.01, direct: 0.01, backbone: 0.01 };
+const GOOD = { uplink: 100, direct: 100, backbone: 100 };
 
 describe("an agent that is killed half way", () => {
   const cleanup: (() => unknown)[] = [];
@@ -30,14 +36,7 @@ describe("an agent that is killed half way", () => {
     for (const step of cleanup.splice(0).reverse()) await step();
   });
 
-  function spawn(...words: string[]): RunningProcess {
-    const child = spawnScissiond(words);
-    cleanup.push(async () => {
-      child.signal("SIGKILL");
-      await child.ended;
-    });
-    return child;
-  }
+  const spawn = (...words: string[]): RunningProcess => killedBy(cleanup, spawnScissiond(words));
 
   /** A real daemon with a real agent on gpu-1; cam-1 is slow, and reports the links. */
   async function start() {
@@ -58,40 +57,10 @@ describe("an agent that is killed half way", () => {
     cleanup.push(() => files.remove());
     const daemon = spawn("run", "--config", files.configPath);
     const url = `http://127.0.0.1:${http}`;
-    await until(
-      () =>
-        fetch(`${url}/healthz`).then(
-          ({ ok }) => ok,
-          () => false,
-        ),
-      WAIT,
-    );
-    let edgeProfile: Profile | undefined;
-    const device = await startPacedAgent({
-      url: `mqtt://127.0.0.1:${broker}`,
-      site: SITE,
-      node: "cam-1",
-      tier: "device",
-      factor: 10,
-      reference: () => until(() => edgeProfile, WAIT),
-      onProfile: (profile) => {
-        if (profile.node.name === "edge-1") edgeProfile = profile;
-      },
-    });
-    cleanup.push(() => device.stop());
-    let bandwidthMbps = POOR_MBPS;
-    const report = (): void => {
-      for (const [from, to] of [
-        ["cam-1", "edge-1"],
-        ["cam-1", "gpu-1"],
-        ["edge-1", "gpu-1"],
-      ] as const) {
-        device.report(from, to, { rttMs: 2, bandwidthMbps });
-        device.report(to, from, { rttMs: 2, bandwidthMbps });
-      }
-    };
-    const reporting = setInterval(report, 150);
-    cleanup.push(() => clearInterval(reporting));
+    await until(() => livesAt(url), WAIT);
+    const site = await startSite(`mqtt://127.0.0.1:${broker}`, { hasCloud: false });
+    cleanup.push(() => site.stop());
+    site.setLinks(POOR);
 
     const agentPath = join(files.directory, "agent.yaml");
     const startAgent = async (benchmark: object): Promise<RunningProcess> => {
@@ -126,7 +95,7 @@ describe("an agent that is killed half way", () => {
         });
         expect(answer.status, await answer.text()).toBe(202);
       },
-      setMbps: (mbps: number) => void (bandwidthMbps = mbps),
+      improveLinks: () => site.setLinks(GOOD),
     };
   }
 
@@ -135,9 +104,8 @@ describe("an agent that is killed half way", () => {
     const { daemon, status, plan, gpuProfile, decisions } = site;
     const isOnline = async (online: boolean): Promise<boolean> =>
       (await status()).nodes.some((node) => node.name === "gpu-1" && node.online === online);
-    const kill = async (agent: RunningProcess): Promise<void> => {
-      agent.signal("SIGKILL");
-      await agent.ended;
+    const lose = async (agent: RunningProcess): Promise<void> => {
+      await kill(agent);
       await until(() => isOnline(false), { ...WAIT, what: "the daemon misses the agent" });
     };
     const first = await site.startAgent(QUICK);
@@ -154,7 +122,7 @@ describe("an agent that is killed half way", () => {
       (await childrenOf(slow.pid)).length > 0 &&
       (await status()).benchmark.progress?.some(({ node }) => node === "gpu-1") === true;
     await until(isBenchmarking, { ...WAIT, what: "gpu-1 measures the model" });
-    await kill(slow);
+    await lose(slow);
     await until(async () => (await status()).benchmark.lastOutcome?.includes("gpu-1 has gone"), {
       ...WAIT,
       what: "the benchmark is given up",
@@ -172,12 +140,12 @@ describe("an agent that is killed half way", () => {
 
     const endless = await site.startAgent(ENDLESS);
     await until(() => isOnline(true), WAIT);
-    site.setMbps(GOOD_MBPS);
+    site.improveLinks();
     const isMeasuring = async (): Promise<boolean> =>
       (await childrenOf(endless.pid)).length > 0 &&
       (await status()).benchmark.confirming?.includes("on gpu-1") === true;
     await until(isMeasuring, { ...WAIT, what: "gpu-1 measures its partition" });
-    await kill(endless);
+    await lose(endless);
     expect((await plan())?.partitions.map(({ node }) => node)).not.toContain("gpu-1");
     expect(await gpuProfile()).toBeDefined();
     await until(() => daemon.output().includes("gpu-1 has gone while it measured"), WAIT);

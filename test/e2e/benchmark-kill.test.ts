@@ -3,9 +3,15 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { afterEach, describe, expect, it } from "vitest";
-import type { Status } from "../../src/protocol/index.js";
 import { childrenOf, nicenessOf } from "../support/child-processes.js";
-import { freePort, type RunningProcess, spawnScissiond } from "../support/daemon-process.js";
+import {
+  freePort,
+  kill,
+  killedBy,
+  type RunningProcess,
+  spawnScissiond,
+  statusAt,
+} from "../support/daemon-process.js";
 import { buildModel } from "../support/onnx-builder.js";
 import { until } from "../support/poll.js";
 import { SITE, siteYaml, writeSite } from "../support/site.js";
@@ -28,14 +34,7 @@ describe("a benchmark whose process is killed", () => {
     for (const step of cleanup.splice(0).reverse()) await step();
   });
 
-  function spawn(...words: string[]): RunningProcess {
-    const child = spawnScissiond(words);
-    cleanup.push(async () => {
-      child.signal("SIGKILL");
-      await child.ended;
-    });
-    return child;
-  }
+  const spawn = (...words: string[]): RunningProcess => killedBy(cleanup, spawnScissiond(words));
 
   /** What the checkpoint in `directory` holds beside the processor's speed, once there is something. */
   async function checkpoint(directory: string): Promise<{ name: string; result: object }[]> {
@@ -64,11 +63,7 @@ describe("a benchmark whose process is killed", () => {
     cleanup.push(() => files.remove());
     const model = buildModel(heavyChain());
     await writeFile(join(files.directory, "chain.onnx"), model);
-    const status = (): Promise<Status | undefined> =>
-      fetch(`http://127.0.0.1:${ports.http}/api/v1/status`).then(
-        async (answer) => (await answer.json()) as Status,
-        () => undefined,
-      );
+    const status = () => statusAt(`http://127.0.0.1:${ports.http}`);
     const profileOf = (node: string) =>
       until(async () => (await status())?.profiles.find((one) => one.node === node), {
         ...WAIT,
@@ -108,8 +103,7 @@ describe("a benchmark whose process is killed", () => {
     const { directory, configPath, profileOf, configure } = await site(SLOW);
     const first = spawn("run", "--config", configPath);
     const steps = await checkpoint(join(directory, "state", "checkpoints"));
-    first.signal("SIGKILL");
-    await first.ended;
+    await kill(first);
     await configure(QUICK);
     const second = spawn("run", "--config", configPath);
     const { wholeMs } = await profileOf("edge-1");
@@ -125,8 +119,7 @@ describe("a benchmark whose process is killed", () => {
     await configureAgent(SLOW);
     const first = spawn("agent", "--config", agentPath);
     const steps = await checkpoint(join(directory, "agent", "checkpoints"));
-    first.signal("SIGKILL");
-    await first.ended;
+    await kill(first);
     await until(async () => (await status())?.benchmark.lastOutcome?.includes("gone"), {
       ...WAIT,
       what: "the benchmark is given up",
@@ -170,8 +163,7 @@ describe("a benchmark whose process is killed", () => {
     await configure(QUICK);
     daemon.signal("SIGHUP");
     await measuring();
-    daemon.signal("SIGKILL");
-    await daemon.ended;
+    await kill(daemon);
     await nothingLeft("the end of what a dead daemon asked for");
     expect(agent.exited()).toBe(false);
     // It was ended, and did not come to its end.

@@ -6,6 +6,8 @@ import { afterEach, describe, expect, it } from "vitest";
 import type { Decision } from "../../src/protocol/index.js";
 import {
   freePort,
+  killedBy,
+  livesAt,
   type RunningProcess,
   spawnScissiond,
   watchProcess,
@@ -69,17 +71,8 @@ async function startAll(): Promise<Running> {
   cleanup.push(() => files.remove());
   const url = `http://127.0.0.1:${http}`;
   const start = async (): Promise<RunningProcess> => {
-    const daemon = spawnScissiond(["run", "--config", files.configPath]);
-    cleanup.push(async () => {
-      daemon.signal("SIGKILL");
-      await daemon.ended;
-    });
-    const lives = (): Promise<boolean> =>
-      fetch(`${url}/healthz`).then(
-        ({ ok }) => ok,
-        () => false,
-      );
-    await until(lives, { timeoutMs: 20_000, what: "the daemon" });
+    const daemon = killedBy(cleanup, spawnScissiond(["run", "--config", files.configPath]));
+    await until(() => livesAt(url), { timeoutMs: 20_000, what: "the daemon" });
     return daemon;
   };
   const daemon = await start();

@@ -4,7 +4,14 @@ import { fileURLToPath } from "node:url";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Status } from "../../src/protocol/index.js";
-import { freePort, type RunningProcess, watchProcess } from "../support/daemon-process.js";
+import {
+  freePort,
+  kill,
+  killedBy,
+  type RunningProcess,
+  statusAt,
+  watchProcess,
+} from "../support/daemon-process.js";
 import { until } from "../support/poll.js";
 import { startSite, writeSite } from "../support/site.js";
 
@@ -23,14 +30,8 @@ describe("a daemon whose disk fills", () => {
     for (const step of cleanup.splice(0).reverse()) await step();
   });
 
-  function run(command: string, ...words: string[]): RunningProcess {
-    const child = watchProcess(spawn(command, words, { stdio: ["ignore", "pipe", "pipe"] }));
-    cleanup.push(async () => {
-      child.signal("SIGKILL");
-      await child.ended;
-    });
-    return child;
-  }
+  const run = (command: string, ...words: string[]): RunningProcess =>
+    killedBy(cleanup, watchProcess(spawn(command, words, { stdio: ["ignore", "pipe", "pipe"] })));
 
   /** The state directory is a file system of its own, of few megabytes, that only `holder` sees. */
   async function start() {
@@ -49,11 +50,7 @@ describe("a daemon whose disk fills", () => {
       const command = [process.execPath, MAIN, "run", "--config", files.configPath];
       return run("nsenter", "-t", String(holder.pid), "-m", ...command);
     };
-    const status = (): Promise<Status | undefined> =>
-      fetch(`http://127.0.0.1:${http}/api/v1/status`).then(
-        async (answer) => (await answer.json()) as Status,
-        () => undefined,
-      );
+    const status = () => statusAt(`http://127.0.0.1:${http}`);
     const site = await startSite(`mqtt://127.0.0.1:${broker}`);
     cleanup.push(() => site.stop());
     return { daemon, status, site, filler: `/proc/${holder.pid}/root${state}/filler` };
@@ -86,8 +83,7 @@ describe("a daemon whose disk fills", () => {
       expect(first.output()).toContain("ENOSPC");
 
       // Killed and started again on the full disk: what was good is still there.
-      first.signal("SIGKILL");
-      await first.ended;
+      await kill(first);
       daemon();
       const after = await until(async () => planOf(await status()), { ...WAIT, what: "a plan" });
       expect(after).toEqual(good);

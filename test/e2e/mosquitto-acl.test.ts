@@ -4,8 +4,13 @@ import { join } from "node:path";
 import { connectAsync, type IClientOptions } from "mqtt";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { stringify } from "yaml";
-import type { Status } from "../../src/protocol/index.js";
-import { freePort, spawnScissiond, watchProcess } from "../support/daemon-process.js";
+import {
+  freePort,
+  killedBy,
+  spawnScissiond,
+  statusAt,
+  watchProcess,
+} from "../support/daemon-process.js";
 import { accepts, mosquittoPath } from "../support/mosquitto.js";
 import { until } from "../support/poll.js";
 import { SITE, siteYaml, writeSite } from "../support/site.js";
@@ -43,11 +48,7 @@ describe.skipIf(path === undefined)(
         .replace("persistence true", "persistence false");
       // As root it would become the user mosquitto, who cannot read this directory.
       await writeFile(file("mosquitto.conf"), `${config}\nuser root\n`);
-      const broker = watchProcess(spawn(path!, ["-c", file("mosquitto.conf")]));
-      cleanup.push(async () => {
-        broker.signal("SIGKILL");
-        await broker.ended;
-      });
+      killedBy(cleanup, watchProcess(spawn(path!, ["-c", file("mosquitto.conf")])));
       await until(() => accepts(byCertificate), { what: "mosquitto" });
     }, 60_000);
     afterAll(async () => {
@@ -183,17 +184,9 @@ describe.skipIf(path === undefined)(
         ["agent", "--config", file("cam-1.yaml")],
         ["agent", "--config", file("gpu-1.yaml")],
       ]) {
-        const child = spawnScissiond(words);
-        cleanup.push(async () => {
-          child.signal("SIGKILL");
-          await child.ended;
-        });
+        killedBy(cleanup, spawnScissiond(words));
       }
-      const status = async (): Promise<Status | undefined> =>
-        fetch(`${daemonUrl}/api/v1/status`).then(
-          async (answer) => (await answer.json()) as Status,
-          () => undefined,
-        );
+      const status = () => statusAt(daemonUrl);
       const isWhole = async (): Promise<boolean> => {
         const now = await status();
         const measured = new Set(now?.profiles.map(({ node }) => node));

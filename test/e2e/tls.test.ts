@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { subscribe, type SubscribeOptions } from "../../src/client/index.js";
 import { subscribe as subscribeInBrowser } from "../../src/client/browser.js";
 import { type Certificates, makeCertificates } from "../support/certificates.js";
-import { freePort, spawnScissiond } from "../support/daemon-process.js";
+import { freePort, killedBy, spawnScissiond } from "../support/daemon-process.js";
 import { until } from "../support/poll.js";
 import { startSite, writeSite } from "../support/site.js";
 
@@ -53,11 +53,7 @@ describe("a daemon with a private authority and mutual TLS", () => {
       confirm: { enabled: false },
     });
     cleanup.push(() => files.remove());
-    const daemon = spawnScissiond(["run", "--config", files.configPath]);
-    cleanup.push(async () => {
-      daemon.signal("SIGKILL");
-      await daemon.ended;
-    });
+    killedBy(cleanup, spawnScissiond(["run", "--config", files.configPath]));
     const site = await startSite(`mqtt://127.0.0.1:${broker}`);
     cleanup.push(() => site.stop());
     site.setLinks({ uplink: 100, direct: 100, backbone: 100 });

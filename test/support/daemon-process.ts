@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
+import type { Status } from "../../src/protocol/index.js";
 
 const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const OUTPUT_KEPT = 20_000;
@@ -44,6 +45,37 @@ export function watchProcess(child: ChildProcess): RunningProcess {
     signal: (name) => void child.kill(name),
     ended,
   };
+}
+
+/** The process, which the steps of `cleanup` kill. */
+export function killedBy(
+  cleanup: { push(step: () => Promise<unknown>): unknown },
+  child: RunningProcess,
+): RunningProcess {
+  cleanup.push(() => kill(child));
+  return child;
+}
+
+/** Without a chance to say farewell; resolves when it is gone. */
+export async function kill(child: RunningProcess): Promise<void> {
+  child.signal("SIGKILL");
+  await child.ended;
+}
+
+/** Whether a daemon answers at `url`. */
+export function livesAt(url: string): Promise<boolean> {
+  return fetch(`${url}/healthz`).then(
+    ({ ok }) => ok,
+    () => false,
+  );
+}
+
+/** What the daemon at `url`, which asks for no token, says of itself; undefined where none answers. */
+export function statusAt(url: string): Promise<Status | undefined> {
+  return fetch(`${url}/api/v1/status`).then(
+    async (answer) => (await answer.json()) as Status,
+    () => undefined,
+  );
 }
 
 /** A TCP port of loopback that was free a moment ago. */

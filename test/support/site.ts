@@ -102,12 +102,51 @@ export interface Site {
   cloud: PacedAgent | undefined;
   startCloud(): Promise<void>;
   /** Reports all three links again and again until the next call. */
-  setLinks(links: { uplink: number; direct: number; backbone: number; rttMs?: number }): void;
+  setLinks(links: SiteLinks): void;
   stop(): Promise<void>;
 }
 
+/** Mbps and milliseconds of the links between cam-1, edge-1 and gpu-1, either way. */
+export interface SiteLinks {
+  uplink: number;
+  direct: number;
+  backbone: number;
+  rttMs?: number;
+}
+
+export interface LinkReporter {
+  /** Reports all three links again and again until the next call. */
+  set(links: SiteLinks): void;
+  stop(): void;
+}
+
+/** The device measures links as the test tells. */
+export function linkReporter(device: PacedAgent): LinkReporter {
+  let reporting: NodeJS.Timeout | undefined;
+  return {
+    set: ({ uplink, direct, backbone, rttMs = 2 }) => {
+      clearInterval(reporting);
+      const report = (): void => {
+        const both = (one: string, other: string, bandwidthMbps: number): void => {
+          device.report(one, other, { rttMs, bandwidthMbps });
+          device.report(other, one, { rttMs, bandwidthMbps });
+        };
+        both("cam-1", "edge-1", uplink);
+        both("cam-1", "gpu-1", direct);
+        both("edge-1", "gpu-1", backbone);
+      };
+      report();
+      reporting = setInterval(report, 150);
+    },
+    stop: () => clearInterval(reporting),
+  };
+}
+
 /** Starts a slow device and a fast cloud beside the daemon whose broker is at `brokerUrl`. */
-export async function startSite(brokerUrl: string): Promise<Site> {
+export async function startSite(
+  brokerUrl: string,
+  { hasCloud = true }: { hasCloud?: boolean } = {},
+): Promise<Site> {
   let edgeProfile: Profile | undefined;
   const reference = ({ sha256 }: ModelRef) =>
     until(() => (edgeProfile?.model.sha256 === sha256 ? edgeProfile : undefined), {
@@ -127,8 +166,8 @@ export async function startSite(brokerUrl: string): Promise<Site> {
       },
     });
   const device = await agent("cam-1", "device", 10);
-  let cloud: PacedAgent | undefined = await agent("gpu-1", "cloud", 0.01);
-  let reporting = setInterval(() => undefined, 1_000);
+  let cloud = hasCloud ? await agent("gpu-1", "cloud", 0.01) : undefined;
+  const links = linkReporter(device);
   return {
     device,
     get cloud() {
@@ -137,22 +176,9 @@ export async function startSite(brokerUrl: string): Promise<Site> {
     startCloud: async () => {
       cloud = await agent("gpu-1", "cloud", 0.01);
     },
-    setLinks: ({ uplink, direct, backbone, rttMs = 2 }) => {
-      clearInterval(reporting);
-      const report = (): void => {
-        const both = (one: string, other: string, bandwidthMbps: number): void => {
-          device.report(one, other, { rttMs, bandwidthMbps });
-          device.report(other, one, { rttMs, bandwidthMbps });
-        };
-        both("cam-1", "edge-1", uplink);
-        both("cam-1", "gpu-1", direct);
-        both("edge-1", "gpu-1", backbone);
-      };
-      report();
-      reporting = setInterval(report, 150);
-    },
+    setLinks: (given) => links.set(given),
     stop: async () => {
-      clearInterval(reporting);
+      links.stop();
       await device.stop();
       await cloud?.stop();
     },
