@@ -7,6 +7,7 @@ import {
   type MeasureAnswer,
   type MeasureCommand,
   measureAnswerSchema,
+  type Profile,
   parseValue,
   type RangeMeasurement,
 } from "../protocol/index.js";
@@ -28,7 +29,6 @@ const ANSWER_ALLOWANCE_MS = 2_000;
 export function startConfirming(running: Running): void {
   const confirmations = new Confirmations({
     measure: (job, signal) => measure(running, job, signal),
-    onMeasured: (job, measurement) => take(running, job, measurement),
     onChanged: () => wake(running),
     timeoutMs: () => running.desired.config.confirm.timeoutMs,
     clock: running.clock,
@@ -66,7 +66,10 @@ function jobsOf(model: ModelFile, partitions: readonly PlannedPartition[]): Conf
   }));
 }
 
-/** In the turn of the node's machine, so that nothing else that is measured there disturbs it. */
+/**
+ * In the turn of the node's machine, so that nothing else that is measured there disturbs it. What comes
+ * of it is remembered beside the profile that was in use when it began: for its speed it was told.
+ */
 async function measure(
   running: Running,
   job: ConfirmJob,
@@ -77,11 +80,16 @@ async function measure(
   const { timeoutMs } = running.desired.config.confirm;
   const patience = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs / 2)]);
   const begun = { isBegun: false };
-  const work = (): Promise<MeasureAnswer> => {
+  const work = async (): Promise<MeasureAnswer> => {
     begun.isBegun = true;
-    return job.node === running.self.node
-      ? measureHere(running, job, signal)
-      : measureThere(running, job, signal);
+    const profile = running.context.profileFor(job.model.sha256, state);
+    const ask = { job, earlier: earlierOf(profile), signal };
+    const isHere = job.node === running.self.node;
+    const answer = await (isHere ? measureHere(running, ask) : measureThere(running, ask));
+    if (answer.kind === "measured" && profile !== undefined) {
+      await take(running, job, { measurement: answer, profile });
+    }
+    return answer;
   };
   try {
     return await running.turns.run(hostOf(state), work, patience);
@@ -91,10 +99,15 @@ async function measure(
   }
 }
 
+interface Ask {
+  job: ConfirmJob;
+  earlier: MeasureCommand["earlier"];
+  signal: AbortSignal;
+}
+
 async function measureHere(
   running: Running,
-  { model, node, ranges }: ConfirmJob,
-  signal: AbortSignal,
+  { job: { model, ranges }, earlier, signal }: Ask,
 ): Promise<MeasureAnswer> {
   const { clock, log, busy, self } = running;
   const { benchmark, confirm, emulate } = running.desired.config;
@@ -105,7 +118,7 @@ async function measureHere(
   const answer = await answerMeasure(
     {
       ...{ path, modelName: name, inputs, ranges },
-      earlier: earlierOf(running, { model, node }),
+      earlier,
       emulatedSlowdown: emulate.slowdown,
     },
     options,
@@ -120,14 +133,12 @@ async function measureHere(
 
 async function measureThere(
   running: Running,
-  { model, node, ranges }: ConfirmJob,
-  signal: AbortSignal,
+  { job: { model, node, ranges }, earlier, signal }: Ask,
 ): Promise<MeasureAnswer> {
   const { benchmark, confirm } = running.desired.config;
   const { timeoutMs } = confirm;
   const sidecarsOf = running.sidecars.of.bind(running.sidecars);
   const told = await asTold(model, { benchmark, sidecarsOf, signal });
-  const earlier = earlierOf(running, { model, node });
   tellLiveWork(running, node);
   const data = await running.parts.telemetry?.command(
     node,
@@ -138,13 +149,8 @@ async function measureThere(
   return checked({ node, ranges }, data);
 }
 
-/** What the profile that the plan was made with says of the processor. */
-function earlierOf(
-  { context }: Running,
-  { model, node }: Pick<ConfirmJob, "model" | "node">,
-): MeasureCommand["earlier"] {
-  const state = context.node(node);
-  const profile = state && context.profileFor(model.sha256, state);
+/** What the profile says of the processor. */
+function earlierOf(profile: Profile | undefined): MeasureCommand["earlier"] {
   if (profile?.processor === undefined) return undefined;
   const { environment, processor } = profile;
   return { environment, processor };
@@ -172,11 +178,8 @@ function checked({ node, ranges }: Omit<ConfirmJob, "model">, data: unknown): Me
 async function take(
   running: Running,
   { model, node }: ConfirmJob,
-  measurement: RangeMeasurement,
+  { measurement, profile }: { measurement: RangeMeasurement; profile: Profile },
 ): Promise<void> {
-  const state = running.context.node(node);
-  const profile = state && running.context.profileFor(model.sha256, state);
-  if (state === undefined || profile === undefined) return;
   const { externalSha256, environment } = measurement;
   const confirmed = measurement.ranges.map(
     (range): ConfirmedRange => ({

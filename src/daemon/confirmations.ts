@@ -6,7 +6,7 @@ import {
   isAppError,
   type Logger,
 } from "../core/index.js";
-import type { MeasureAnswer, RangeMeasurement } from "../protocol/index.js";
+import type { MeasureAnswer } from "../protocol/index.js";
 import type { LayerRange } from "./artifacts.js";
 import type { ModelFile } from "./models.js";
 
@@ -24,9 +24,8 @@ export interface ConfirmJob {
 export type Standing = { kind: "open" } | { kind: "unable" | "failed"; reason: string };
 
 export interface ConfirmDeps {
-  /** Rejects where the node could not be asked or cannot measure. */
+  /** Measures, and remembers it. Rejects where the node could not be asked or cannot measure. */
   measure: (job: ConfirmJob, signal: AbortSignal) => Promise<MeasureAnswer>;
-  onMeasured: (job: ConfirmJob, measurement: RangeMeasurement) => Promise<void>;
   /** Something is known that was not before. */
   onChanged: () => void;
   timeoutMs: () => number;
@@ -129,10 +128,7 @@ export class Confirmations {
       const answer = await this.#deps.measure(job, signal);
       if (answer.kind === "busy") this.#noteBusy(job);
       else if (answer.kind === "failed") this.#noteTrouble(job, "failed", answer.reason);
-      else {
-        await this.#deps.onMeasured(job, answer);
-        this.#troubles.delete(keyOf(job.model.sha256, job.node));
-      }
+      else this.#troubles.delete(keyOf(job.model.sha256, job.node));
     } catch (thrown) {
       if (this.#stop.signal.aborted) return;
       const error: unknown = lost.aborted ? lost.reason : thrown;

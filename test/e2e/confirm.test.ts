@@ -9,7 +9,15 @@ import { freePort } from "../support/daemon-process.js";
 import { mosquittoPath, startMosquitto } from "../support/mosquitto.js";
 import { type PacedAgent, startPacedAgent } from "../support/paced-agent.js";
 import { until } from "../support/poll.js";
-import { CHAIN_WIDTH, chainModel, planOf, runDaemon, SITE, writeSite } from "../support/site.js";
+import {
+  CHAIN_WIDTH,
+  chainModel,
+  linkReporter,
+  planOf,
+  runDaemon,
+  SITE,
+  writeSite,
+} from "../support/site.js";
 
 const mosquitto = mosquittoPath();
 const GOOD_MBPS = 100;
@@ -121,31 +129,18 @@ describe("confirming a plan before it is published", () => {
     const { device: deviceMeasure = honest(), cloud: cloudMeasure = honest() } = measures;
     const device = await agent("cam-1", { tier: "device", factor: 10, measure: deviceMeasure });
     const cloud = await agent("gpu-1", { tier: "cloud", factor: 0.01, measure: cloudMeasure });
-    let bandwidthMbps = POOR_MBPS;
-    const report = (): void => {
-      for (const [from, to] of [
-        ["cam-1", "edge-1"],
-        ["cam-1", "gpu-1"],
-        ["edge-1", "gpu-1"],
-      ] as const) {
-        device.report(from, to, { rttMs: 2, bandwidthMbps });
-        device.report(to, from, { rttMs: 2, bandwidthMbps });
-      }
-    };
-    const reporting = setInterval(report, 150);
+    const links = linkReporter(device);
     cleanup.push(() => {
-      clearInterval(reporting);
+      links.stop();
       return Promise.resolve();
     });
-    report();
+    const setMbps = (mbps: number): void =>
+      links.set({ uplink: mbps, direct: mbps, backbone: mbps });
+    setMbps(POOR_MBPS);
     const native = await awaitPlan(daemon, "a plan on the device alone", (plan) =>
       isOn(plan, "cam-1:0–5"),
     );
     await until(() => daemon.status().profiles.length === 3, { timeoutMs: TIMEOUT_MS });
-    const setMbps = (mbps: number): void => {
-      bandwidthMbps = mbps;
-      report();
-    };
     const improve = (): void => setMbps(GOOD_MBPS);
     return { daemon, files, cloud, native, asked, yields, improve, setMbps };
   }
@@ -192,6 +187,32 @@ describe("confirming a plan before it is published", () => {
     const sidecars = await until(() => told[0], { timeoutMs: TIMEOUT_MS, what: "a measurement" });
     const sha256 = createHash("sha256").update(weights).digest("hex");
     expect(sidecars).toEqual([{ location: "weights.bin", bytes: weights.byteLength, sha256 }]);
+  });
+
+  it("takes nothing that was measured for a profile which was renewed meanwhile", async () => {
+    let renew: (profile: Profile) => Promise<unknown> = () => Promise.resolve();
+    let calls = 0;
+    const cloud: Measure = async (command, profile) => {
+      calls += 1;
+      if (calls === 1) await renew(profile);
+      return honest()(command, profile);
+    };
+    const { daemon, cloud: agent, improve, asked } = await start({ cloud });
+    renew = (profile) => {
+      const blocks = profile.blocks.map((block) => ({ ...block, medianMs: block.medianMs * 3 }));
+      const measuredAt = Date.now();
+      const renewed = { ...profile, measuredAt, wholeMs: profile.wholeMs * 3, blocks };
+      agent.telemetry.publishProfile(renewed);
+      const isTaken = (): boolean =>
+        daemon.status().profiles.some((one) => one.measuredAt === measuredAt);
+      return until(isTaken, { timeoutMs: TIMEOUT_MS, what: "the renewed profile" });
+    };
+    improve();
+    const plan = await awaitPlan(daemon, "a split plan", (one) => isOn(one, "cam-1:0–0 gpu-1:1–5"));
+    expect(asked.filter(({ layers }) => layers === "1–5").length).toBeGreaterThan(1);
+    const [, onCloud] = plan.partitions;
+    expect(onCloud).toMatchObject({ confirmed: true });
+    expect(onCloud!.computeMs).toBeCloseTo(onCloud!.estimateMs!, 9);
   });
 
   it("corrects a wrong estimate before anything of it is published", async () => {
