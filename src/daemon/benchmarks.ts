@@ -64,80 +64,121 @@ interface UnderWay {
  * so that no two benchmarks disturb each other. A failed job waits longer each time.
  */
 export function startBenchmarks(limits: BenchmarkLimits, deps: BenchmarkDeps): Benchmarks {
-  const { clock, refresh, turns } = deps;
-  const stop = new AbortController();
-  const attempts = new Attempts(limits, deps);
-  const running = new Map<string, UnderWay>();
-  let wake = new AbortController();
-  let lastOutcome: string | null = null;
+  return new BenchmarkLoop(limits, deps);
+}
 
-  const mayStart = (job: BenchmarkJob): boolean =>
-    running.size < limits.hostsMax &&
-    !running.has(jobKey(job)) &&
-    turns.isFree(job.host) &&
-    attempts.mayBegin(job) &&
-    !isOnTrial(job, running, { ...deps, attempts });
-  const isRefreshed = (job: BenchmarkJob): boolean => attempts.renewedAt(job) >= refresh.beforeMs();
+class BenchmarkLoop implements Benchmarks {
+  readonly #limits: BenchmarkLimits;
+  readonly #deps: BenchmarkDeps;
+  readonly #attempts: Attempts;
+  readonly #stop = new AbortController();
+  readonly #running = new Map<string, UnderWay>();
+  readonly #looping: Promise<void>;
+  #wake = new AbortController();
+  #lastOutcome: string | null = null;
 
-  const start = (job: BenchmarkJob, ends: AbortSignal[], timeLeftMs: number): void => {
-    const gone = new AbortController();
-    const signal = AbortSignal.any([stop.signal, gone.signal, ...ends]);
-    const mayLook = deps.profileOf(job) !== undefined && deps.staleIn(job) === undefined;
-    const allowed = { signal, mayLook, timeLeftMs };
-    const done = run(job, allowed, { ...deps, attempts }).then((outcome) => {
-      lastOutcome = `${jobName(job)}: ${outcome}`;
-      running.delete(jobKey(job));
-      wake.abort();
-    });
-    running.set(jobKey(job), { job, startedMs: clock.monotonicMs(), done, gone });
-  };
+  constructor(limits: BenchmarkLimits, deps: BenchmarkDeps) {
+    this.#limits = limits;
+    this.#deps = deps;
+    this.#attempts = new Attempts(limits, deps);
+    this.#looping = this.#loop();
+  }
 
-  const pass = (): void => {
-    const wanted = deps.wanted();
+  request(): void {
+    this.#wake.abort();
+  }
+
+  refreshAll(): void {
+    this.#deps.refresh.open();
+    this.#attempts.clear();
+    this.#wake.abort();
+  }
+
+  running(): string | null {
+    const names = [...this.#running.values()].map(({ job }) => jobName(job));
+    return names.length === 0 ? null : names.join(", ");
+  }
+
+  isRunning(modelSha256: string, node: string): boolean {
+    return this.#running.has(`${modelSha256} ${node}`);
+  }
+
+  lastOutcome(): string | null {
+    return this.#lastOutcome;
+  }
+
+  problems(): string[] {
+    return this.#attempts.problems();
+  }
+
+  notices(): string[] {
+    return this.#deps.refresh.notices();
+  }
+
+  stop(): Promise<void> {
+    this.#stop.abort();
+    this.#wake.abort();
+    return this.#looping;
+  }
+
+  async #loop(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      this.#wake = new AbortController();
+      this.#pass();
+      await this.#deps.clock.sleep(this.#limits.resyncMs, this.#wake.signal);
+    }
+    await Promise.all([...this.#running.values()].map(({ done }) => done));
+  }
+
+  #pass(): void {
+    const { refresh } = this.#deps;
+    const attempts = this.#attempts;
+    const wanted = this.#deps.wanted();
     attempts.forgetOthers(wanted);
-    giveUpOthers(running, wanted, deps);
-    const toRefresh = wanted.filter((job) => !attempts.isNeeded(job) && !isRefreshed(job));
-    const isBusy = wanted.some((job) => running.has(jobKey(job)) && !isRefreshed(job));
+    giveUpOthers(this.#running, wanted, this.#deps);
+    const toRefresh = wanted.filter((job) => !attempts.isNeeded(job) && !this.#isRefreshed(job));
+    const isBusy = wanted.some((job) => this.#running.has(jobKey(job)) && !this.#isRefreshed(job));
     refresh.look(toRefresh.map(jobName), isBusy);
     // A model that fails again and again must not keep others from their first benchmark.
     const needed = wanted.filter((job) => attempts.isNeeded(job));
     needed.sort((a, b) => attempts.failuresOf(a) - attempts.failuresOf(b));
-    for (const job of needed) if (mayStart(job)) start(job, [], Number.POSITIVE_INFINITY);
+    for (const job of needed)
+      if (this.#mayStart(job)) this.#start(job, [], Number.POSITIVE_INFINITY);
     // So that a run which ends early goes on with the others the next time.
     toRefresh.sort((a, b) => attempts.renewedAt(a) - attempts.renewedAt(b));
     for (const job of refresh.isOpen() ? toRefresh : []) {
-      if (mayStart(job)) start(job, [refresh.signal()], refresh.timeLeftMs());
+      if (this.#mayStart(job)) this.#start(job, [refresh.signal()], refresh.timeLeftMs());
     }
-  };
+  }
 
-  const loop = async (): Promise<void> => {
-    while (!stop.signal.aborted) {
-      wake = new AbortController();
-      pass();
-      await clock.sleep(limits.resyncMs, wake.signal);
-    }
-    await Promise.all([...running.values()].map(({ done }) => done));
-  };
-  const looping = loop();
+  #mayStart(job: BenchmarkJob): boolean {
+    const attempts = this.#attempts;
+    return (
+      this.#running.size < this.#limits.hostsMax &&
+      !this.#running.has(jobKey(job)) &&
+      this.#deps.turns.isFree(job.host) &&
+      attempts.mayBegin(job) &&
+      !isOnTrial(job, this.#running, { ...this.#deps, attempts })
+    );
+  }
 
-  return {
-    request: () => wake.abort(),
-    refreshAll: () => {
-      refresh.open();
-      attempts.clear();
-      wake.abort();
-    },
-    running: () => namesOf(running),
-    isRunning: (sha256, node) => running.has(`${sha256} ${node}`),
-    lastOutcome: () => lastOutcome,
-    problems: () => attempts.problems(),
-    notices: () => refresh.notices(),
-    stop: () => {
-      stop.abort();
-      wake.abort();
-      return looping;
-    },
-  };
+  #isRefreshed(job: BenchmarkJob): boolean {
+    return this.#attempts.renewedAt(job) >= this.#deps.refresh.beforeMs();
+  }
+
+  #start(job: BenchmarkJob, ends: AbortSignal[], timeLeftMs: number): void {
+    const deps = this.#deps;
+    const gone = new AbortController();
+    const signal = AbortSignal.any([this.#stop.signal, gone.signal, ...ends]);
+    const mayLook = deps.profileOf(job) !== undefined && deps.staleIn(job) === undefined;
+    const allowed = { signal, mayLook, timeLeftMs };
+    const done = run(job, allowed, { ...deps, attempts: this.#attempts }).then((outcome) => {
+      this.#lastOutcome = `${jobName(job)}: ${outcome}`;
+      this.#running.delete(jobKey(job));
+      this.#wake.abort();
+    });
+    this.#running.set(jobKey(job), { job, startedMs: deps.clock.monotonicMs(), done, gone });
+  }
 }
 
 /** Whether another node is about to find out if the model, which nobody has measured yet, can be. */
@@ -170,11 +211,6 @@ function giveUpOthers(
         : new AppError("NODE_LOST", `${node} has gone`),
     );
   }
-}
-
-function namesOf(running: ReadonlyMap<string, UnderWay>): string | null {
-  const names = [...running.values()].map(({ job }) => jobName(job));
-  return names.length === 0 ? null : names.join(", ");
 }
 
 /** Does one job and counts it; resolves with what came of it, in plain words. */

@@ -42,78 +42,111 @@ export interface Reconciler {
  * changes only after the store has the new one.
  */
 export function startReconciler(options: ReconcileOptions, deps: ReconcileDeps): Reconciler {
-  const stop = new AbortController();
-  const tracks = new Map<string, Track>();
-  const startedAtMs = deps.clock.monotonicMs();
-  let wake = new AbortController();
-  let passStartedMs: number | undefined;
+  return new ReconcileLoop(options, deps);
+}
 
-  const trackOf = (name: string): Track => {
-    let track = tracks.get(name);
-    if (track === undefined) {
-      track = newTrack();
-      tracks.set(name, track);
-    }
-    return track;
-  };
+class ReconcileLoop implements Reconciler {
+  readonly #options: ReconcileOptions;
+  readonly #deps: ReconcileDeps;
+  readonly #stop = new AbortController();
+  readonly #tracks = new Map<string, Track>();
+  readonly #startedAtMs: number;
+  readonly #looping: Promise<void>;
+  #wake = new AbortController();
+  #passStartedMs: number | undefined;
 
-  const pass = async (): Promise<void> => {
-    const pipelines = deps.pipelines();
-    await withdrawMissing(pipelines, deps);
-    assignPlansInForce(pipelines, deps);
-    const isSettling = deps.clock.monotonicMs() - startedAtMs < options.restartGraceMs;
-    for (const pipeline of pipelines) {
-      if (stop.signal.aborted) return;
-      const track = trackOf(pipeline.name);
-      if (deps.clock.monotonicMs() < track.retryAtMs) continue;
-      const { watch } = track;
+  constructor(options: ReconcileOptions, deps: ReconcileDeps) {
+    this.#options = options;
+    this.#deps = deps;
+    this.#startedAtMs = deps.clock.monotonicMs();
+    this.#looping = this.#loop();
+  }
+
+  request(): void {
+    // With a reason of its own: the one made where none is given costs a stack trace at each sample.
+    this.#wake.abort("requested");
+  }
+
+  forget(pipeline: string): void {
+    this.#tracks.delete(pipeline);
+  }
+
+  problems(): string[] {
+    return [...this.#tracks.values()].flatMap((track) => track.problem ?? []);
+  }
+
+  isProgressing(): boolean {
+    const sinceMs = this.#passStartedMs;
+    return (
+      sinceMs === undefined ||
+      this.#deps.clock.monotonicMs() - sinceMs < this.#options.passTimeoutMs
+    );
+  }
+
+  stop(): Promise<void> {
+    this.#stop.abort();
+    this.#wake.abort();
+    return this.#looping;
+  }
+
+  async #loop(): Promise<void> {
+    const { clock, log } = this.#deps;
+    const pace = new Pace(clock.monotonicMs());
+    while (!this.#stop.signal.aborted) {
+      this.#wake = new AbortController();
+      const startedMs = clock.monotonicMs();
+      this.#passStartedMs = startedMs;
       try {
-        await judge(pipeline, track, { isSettling, deps });
+        await this.#pass();
       } catch (error) {
-        track.problem = `pipeline ${pipeline.name}: ${errorMessage(error)}`;
-        // As if nothing had been looked at, so that the same triggers fire again.
-        track.watch = watch;
-        track.retryAtMs = deps.clock.monotonicMs() + options.retryMs;
-        deps.log.error({ pipeline: pipeline.name, err: error }, "planning failed, will retry");
+        log.error({ err: error }, "reconcile pass failed, will retry");
       }
+      this.#passStartedMs = undefined;
+      const pauseMs = pace.afterPass(startedMs, clock.monotonicMs());
+      if (pauseMs > 0) await clock.sleep(pauseMs, this.#stop.signal);
+      await clock.sleep(this.#options.resyncMs, this.#wake.signal);
+    }
+  }
+
+  async #pass(): Promise<void> {
+    const { clock } = this.#deps;
+    const pipelines = this.#deps.pipelines();
+    await withdrawMissing(pipelines, this.#deps);
+    assignPlansInForce(pipelines, this.#deps);
+    for (const pipeline of pipelines) {
+      if (this.#stop.signal.aborted) return;
+      const track = this.#trackOf(pipeline.name);
+      if (clock.monotonicMs() >= track.retryAtMs) await this.#judge(pipeline, track);
     }
     const names = new Set(pipelines.map((pipeline) => pipeline.name));
-    for (const name of tracks.keys()) if (!names.has(name)) tracks.delete(name);
-  };
+    for (const name of this.#tracks.keys()) if (!names.has(name)) this.#tracks.delete(name);
+  }
 
-  const loop = async (): Promise<void> => {
-    const pace = new Pace(deps.clock.monotonicMs());
-    while (!stop.signal.aborted) {
-      wake = new AbortController();
-      const startedMs = deps.clock.monotonicMs();
-      passStartedMs = startedMs;
-      try {
-        await pass();
-      } catch (error) {
-        deps.log.error({ err: error }, "reconcile pass failed, will retry");
-      }
-      passStartedMs = undefined;
-      const pauseMs = pace.afterPass(startedMs, deps.clock.monotonicMs());
-      if (pauseMs > 0) await deps.clock.sleep(pauseMs, stop.signal);
-      await deps.clock.sleep(options.resyncMs, wake.signal);
+  /** What fails is looked at again after a pause, and keeps no other pipeline from its turn. */
+  async #judge(pipeline: Pipeline, track: Track): Promise<void> {
+    const deps = this.#deps;
+    const { restartGraceMs, retryMs } = this.#options;
+    const { watch } = track;
+    const isSettling = deps.clock.monotonicMs() - this.#startedAtMs < restartGraceMs;
+    try {
+      await judge(pipeline, track, { isSettling, deps });
+    } catch (error) {
+      track.problem = `pipeline ${pipeline.name}: ${errorMessage(error)}`;
+      // As if nothing had been looked at, so that the same triggers fire again.
+      track.watch = watch;
+      track.retryAtMs = deps.clock.monotonicMs() + retryMs;
+      deps.log.error({ pipeline: pipeline.name, err: error }, "planning failed, will retry");
     }
-  };
-  const running = loop();
+  }
 
-  return {
-    // With a reason of its own: the one made where none is given costs a stack trace at each sample.
-    request: () => wake.abort("requested"),
-    forget: (pipeline) => void tracks.delete(pipeline),
-    problems: () => [...tracks.values()].flatMap((track) => track.problem ?? []),
-    isProgressing: () =>
-      passStartedMs === undefined ||
-      deps.clock.monotonicMs() - passStartedMs < options.passTimeoutMs,
-    stop: () => {
-      stop.abort();
-      wake.abort();
-      return running;
-    },
-  };
+  #trackOf(name: string): Track {
+    let track = this.#tracks.get(name);
+    if (track === undefined) {
+      track = newTrack();
+      this.#tracks.set(name, track);
+    }
+    return track;
+  }
 }
 
 /** Nodes are as busy as the plans in force make them, also those of pipelines that are judged later. */
