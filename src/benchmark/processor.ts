@@ -1,4 +1,4 @@
-import type { ModelWorker, OpenedModel } from "../inference/index.js";
+import { isComparable, type ModelWorker, type OpenedModel } from "../inference/index.js";
 import type { ProcessorProfile, Profile } from "../protocol/index.js";
 import { isSameEnvironment } from "./environment.js";
 
@@ -21,7 +21,9 @@ export function usualSpeed(
   seenMs: number,
   nowMs: number,
 ): ProcessorProfile {
-  if (earlier === undefined) return { yardstickMs: seenMs };
+  if (earlier === undefined || !isComparable(seenMs, earlier.yardstickMs)) {
+    return { yardstickMs: seenMs };
+  }
   const { other, yardstickMs } = earlier;
   if (isAlike(seenMs, yardstickMs)) return { yardstickMs };
   // A clock that was set back must not keep the old speed for ever.

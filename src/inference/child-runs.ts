@@ -1,4 +1,5 @@
 import { performance } from "node:perf_hooks";
+import { timed } from "./child-timed.js";
 import type { Tensors } from "./child-tensors.js";
 import { type Sample, undisturbed } from "./disturbance.js";
 import type { Repeat } from "./messages.js";
@@ -6,7 +7,6 @@ import type { Processor } from "./processor.js";
 import { slowdownOf } from "./slowdown.js";
 import { AGREEING_RUNS, agreesWithEarlier, isStable } from "./stability.js";
 
-const MICROSECONDS_PER_MS = 1_000;
 /** After so many runs the shortest model is as fast as it stays, and its median is well known. */
 const SETTLED_RUNS = 20;
 /** So many runs are made at most for each one that may count, disturbed ones included. */
@@ -39,13 +39,13 @@ export async function timeRuns(
   let first = await warmUp(repeat, run);
   const warmAtMs = performance.now();
   const isExact = stability !== undefined && processor.isOneThread;
-  const slowdown = isExact ? createSlowdown(processor) : () => 1;
+  const slowdown = isExact ? await createSlowdown(processor) : () => Promise.resolve(1);
   const samples: Sample[] = [];
   for (;;) {
     const wanted = isExact ? Math.max(1, stability.repeatsMax - samples.length) : 1;
     const { runs, last } = await timeSome(run, Math.min(wanted, SETTLED_RUNS));
     first ??= last;
-    const factor = slowdown();
+    const factor = await slowdown();
     samples.push(...runs.map((one) => ({ ...one, slowdown: factor })));
     const nowMs = performance.now();
     const verdict = judge(samples, {
@@ -58,10 +58,13 @@ export async function timeRuns(
 }
 
 /** By what runs were slower than usual since it was called last, or since now. */
-function createSlowdown({ usualMs, read }: Pick<Processor, "usualMs" | "read">): () => number {
-  let beforeMs = read();
-  return () => {
-    const afterMs = read();
+async function createSlowdown(
+  processor: Pick<Processor, "usualMs" | "read">,
+): Promise<() => Promise<number>> {
+  const usualMs = await processor.usualMs();
+  let beforeMs = await processor.read();
+  return async () => {
+    const afterMs = await processor.read();
     const meanMs = (beforeMs + afterMs) / 2;
     beforeMs = afterMs;
     return slowdownOf(meanMs, usualMs);
@@ -113,13 +116,9 @@ async function timeSome(
   const untilMs = performance.now() + READING_EVERY_MS;
   const runs: Run[] = [];
   for (;;) {
-    const beforeMs = performance.now();
-    const cpuBefore = process.cpuUsage();
-    const last = await run();
-    const { user, system } = process.cpuUsage(cpuBefore);
-    const nowMs = performance.now();
-    runs.push({ wallMs: nowMs - beforeMs, cpuMs: (user + system) / MICROSECONDS_PER_MS });
-    if (nowMs >= untilMs || runs.length >= runsMax) return { runs, last };
+    const { value: last, wallMs, cpuMs } = await timed(run);
+    runs.push({ wallMs, cpuMs });
+    if (performance.now() >= untilMs || runs.length >= runsMax) return { runs, last };
   }
 }
 

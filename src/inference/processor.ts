@@ -1,34 +1,33 @@
-import { type InferenceOptions, isOneThread } from "./options.js";
-import { createYardstick, type Yardstick } from "./yardstick.js";
+import type { ChildConfig } from "./messages.js";
+import { isOneThread } from "./options.js";
+import { isComparable } from "./slowdown.js";
+import { openYardstick, type Yardstick } from "./yardstick.js";
 
 /** What a model runs on. */
 export interface Processor {
   /** Whether one thread of it does all the computing; the yardstick tells nothing of others. */
   readonly isOneThread: boolean;
   /** What the yardstick takes at the speed for which times are told. */
-  readonly usualMs: number;
+  usualMs(): Promise<number>;
   /** What the yardstick takes at this moment. */
-  read(): number;
+  read(): Promise<number>;
   /** From now on times are told for the speed at which the yardstick takes `usualMs`. @returns what it took in the beginning */
-  tellFor(usualMs: number | undefined): number;
+  tellFor(usualMs: number | undefined): Promise<number>;
 }
 
 /** The yardstick is made when it is first needed. */
-export function createProcessor(
-  options: Pick<InferenceOptions, "threads" | "executionProviders">,
-): Processor {
-  let yardstick: Yardstick | undefined;
+export function createProcessor(config: ChildConfig): Processor {
+  let yardstick: Promise<Yardstick> | undefined;
   let toldMs: number | undefined;
-  const own = (): Yardstick => (yardstick ??= createYardstick());
+  const own = (): Promise<Yardstick> => (yardstick ??= openYardstick(config));
   return {
-    isOneThread: isOneThread(options),
-    get usualMs() {
-      return toldMs ?? own().seenMs;
-    },
-    read: () => own().read(),
-    tellFor(usualMs) {
-      toldMs = usualMs;
-      return own().seenMs;
+    isOneThread: isOneThread(config),
+    usualMs: async () => toldMs ?? (await own()).seenMs,
+    read: async () => (await own()).read(),
+    async tellFor(usualMs) {
+      const { seenMs } = await own();
+      toldMs = usualMs !== undefined && isComparable(seenMs, usualMs) ? usualMs : undefined;
+      return seenMs;
     },
   };
 }

@@ -12,6 +12,12 @@ describe("usualSpeed", () => {
     expect(usualSpeed(undefined, SLOW_MS, AT_MS)).toEqual(SLOW);
   });
 
+  it("is what is seen where the earlier one is of another yardstick", () => {
+    const off = usualSpeed(USUAL, SLOW_MS, AT_MS);
+    expect(usualSpeed(off, 10 * USUAL.yardstickMs, AT_MS)).toEqual({ yardstickMs: 1 });
+    expect(usualSpeed(off, USUAL.yardstickMs / 10, AT_MS)).toEqual({ yardstickMs: 0.01 });
+  });
+
   it("stays where what is seen is near it, so that times stay comparable", () => {
     const off = usualSpeed(USUAL, SLOW_MS, AT_MS);
     expect(usualSpeed(off, 0.11, AT_MS + MINUTE_MS)).toEqual(USUAL);

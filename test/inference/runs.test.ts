@@ -13,10 +13,10 @@ const USUAL_MS = 0.1;
 function processor(...slowdowns: number[]) {
   return {
     isOneThread: true,
-    usualMs: USUAL_MS,
+    usualMs: () => Promise.resolve(USUAL_MS),
     read() {
       const slowdown = slowdowns.length > 1 ? (slowdowns.shift() ?? 1) : (slowdowns[0] ?? 1);
-      return slowdown * USUAL_MS;
+      return Promise.resolve(slowdown * USUAL_MS);
     },
   };
 }
