@@ -1,5 +1,6 @@
+import { median } from "simple-statistics";
 import { errorMessage, isAppError } from "../core/index.js";
-import type { LayerRange } from "../inference/index.js";
+import { isStable, type LayerRange, type Measured, type ModelWorker } from "../inference/index.js";
 import type { MeasureAnswer, MeasuredLayers, RangeMeasurement } from "../protocol/index.js";
 import type { BenchmarkOptions } from "./options.js";
 import { atSpeedOf, type Earlier } from "./processor.js";
@@ -7,8 +8,20 @@ import { repeatOf } from "./repeat.js";
 import { statisticsOf } from "./statistics.js";
 import { type BenchmarkDeps, type ModelRequest, withModel, withoutCuts } from "./with-model.js";
 
-/** What is published is held to these times: they have to be known better than what ranks plans. */
-const REPEATS_MIN = 16;
+/**
+ * What is published is held to these times: they have to be known better than what ranks plans. Runs in
+ * a row agree with each other however slow the processor is at that moment, so the ranges are measured
+ * in turns, spread over some seconds, until the turns agree.
+ */
+const ROUNDS_MIN = 3;
+/** From the beginning of one to that of the next, where measuring takes less. */
+const ROUND_EVERY_MS = 750;
+/** No further round begins after this time. */
+const SPREAD_MS = 5_500;
+/** Runs of each range in a round. */
+const REPEATS_MIN = 5;
+/** Being wrong by this much changes no plan. */
+const NEGLIGIBLE_MS = 0.01;
 
 export interface ConfirmRequest extends ModelRequest {
   ranges: readonly LayerRange[];
@@ -20,8 +33,8 @@ export interface ConfirmRequest extends ModelRequest {
 
 /**
  * What ranges of layers take as partitions: each is run as the one model that a runtime would run, the
- * cost of the call included, in one opening of the whole model. Nothing is calibrated, and no cut
- * points are looked for: the plan was made of those that the profile tells.
+ * cost of the call included, in one opening of the whole model. Nothing is calibrated, and no cut points
+ * are looked for: the plan was made of those that the profile tells.
  * @throws AppError MODEL_* | INFERENCE_* | ABORTED
  */
 export function measureRanges(
@@ -30,25 +43,21 @@ export function measureRanges(
   deps: BenchmarkDeps,
 ): Promise<RangeMeasurement> {
   const slowdown = request.emulatedSlowdown ?? 1;
-  const repeats = Math.max(options.repeats, REPEATS_MIN);
-  const repeat = repeatOf({ ...options, repeats, targetPercent: options.targetPercent / 2 }, 0);
   const context = { options: withoutCuts(options), deps };
   return withModel(request, context, async (worker, opened, signal) => {
     await atSpeedOf(worker, opened, request.earlier);
-    const ranges: MeasuredLayers[] = [];
-    for (const { firstLayer, lastLayer } of request.ranges) {
-      await deps.beforeStep?.(signal);
-      const target = { kind: "range", firstLayer, lastLayer } as const;
-      const measured = statisticsOf(await worker.measure(target, repeat));
-      ranges.push({
-        firstLayer,
-        lastLayer,
+    const taken = await measureInRounds(worker, request.ranges, { options, deps, signal });
+    const ranges = taken.map(({ range, rounds }): MeasuredLayers => {
+      const samplesMs = rounds.flatMap((round) => round.samplesMs);
+      const measured = statisticsOf({ samplesMs, stable: agree(rounds, options) });
+      return {
+        ...range,
         ...measured,
         medianMs: measured.medianMs * slowdown,
         p95Ms: measured.p95Ms * slowdown,
         spreadMs: measured.spreadMs * slowdown,
-      });
-    }
+      };
+    });
     const { externalSha256 } = opened;
     return {
       measuredAt: deps.clock.nowMs(),
@@ -57,6 +66,52 @@ export function measureRanges(
       ranges,
     };
   });
+}
+
+type Round = Pick<Measured, "samplesMs">;
+
+interface Taken {
+  range: LayerRange;
+  rounds: Round[];
+}
+
+async function measureInRounds(
+  worker: ModelWorker,
+  ranges: readonly LayerRange[],
+  context: { options: BenchmarkOptions; deps: BenchmarkDeps; signal: AbortSignal },
+): Promise<Taken[]> {
+  const { options, deps, signal } = context;
+  const repeat = repeatOf({ ...options, repeats: Math.max(options.repeats, REPEATS_MIN) }, 0);
+  const taken = ranges.map(({ firstLayer, lastLayer }): Taken => {
+    return { range: { firstLayer, lastLayer }, rounds: [] };
+  });
+  const startedAtMs = deps.clock.monotonicMs();
+  for (let round = 1; ; round++) {
+    const roundAtMs = deps.clock.monotonicMs();
+    for (const { range, rounds } of taken) {
+      await deps.beforeStep?.(signal);
+      rounds.push(await worker.measure({ kind: "range", ...range }, repeat));
+    }
+    const nowMs = deps.clock.monotonicMs();
+    const isOver = nowMs - startedAtMs >= SPREAD_MS;
+    const isKnown = taken.every(({ rounds }) => agree(rounds, options));
+    if (round >= ROUNDS_MIN && (isOver || isKnown)) return taken;
+    const restMs = roundAtMs + ROUND_EVERY_MS - nowMs;
+    if (restMs > 0) await deps.clock.sleep(restMs, signal);
+  }
+}
+
+/** Whether what the rounds found is known as well as `options` ask. */
+function agree(rounds: readonly Round[], options: BenchmarkOptions): boolean {
+  return isStable(
+    rounds.map(({ samplesMs }) => median(samplesMs)),
+    {
+      relativeHalfWidth: options.targetPercent / 2 / 100,
+      confidence: options.confidence,
+      negligibleMs: NEGLIGIBLE_MS,
+      repeatsMax: rounds.length,
+    },
+  );
 }
 
 const REASON_CHARACTERS_MAX = 4_000;

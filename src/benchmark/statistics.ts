@@ -23,7 +23,10 @@ export interface Measurements
   calibration: Calibration;
 }
 
-export function statisticsOf({ samplesMs, stable }: Measured): Statistics {
+export function statisticsOf({
+  samplesMs,
+  stable,
+}: Pick<Measured, "samplesMs" | "stable">): Statistics {
   return {
     medianMs: median(samplesMs),
     p95Ms: quantile(samplesMs, 0.95),

@@ -55,6 +55,8 @@ export function createMeasurer(context: Context): Measurer {
   const { config, feeds, types } = context;
   const outputNames = context.outputs.map((output) => output.name);
   const table: Tensors = new Map(feeds);
+  /** What crosses into ranges measured out of order: they may be measured again. */
+  const fetched = new Set<string>();
   let reference: Tensors | undefined;
 
   const measureWhole = async (repeat: Repeat): Promise<Measured> => {
@@ -79,13 +81,16 @@ export function createMeasurer(context: Context): Measurer {
   };
 
   const measureRange = async (range: LayerRange, repeat: Repeat): Promise<Measured> => {
-    await fetchMissing(context, table, await neededFor(range, context));
+    for (const name of await fetchMissing(context, table, await neededFor(range, context))) {
+      fetched.add(name);
+    }
     const part = await partOf(range, context);
     const fed = { feeds: table, outputs: part.outputs };
     const timed = await timeSession(part.bytes, context, { repeat, ...fed });
     const crossing = context.cutPoints.find((cut) => cut.afterLayer === range.lastLayer);
     // Its own inputs too, in case it is measured again.
-    const kept = new Set([...feeds.keys(), ...outputNames, ...part.inputs, ...part.outputs]);
+    const own = [...part.inputs, ...part.outputs];
+    const kept = new Set([...feeds.keys(), ...outputNames, ...fetched, ...own]);
     for (const tensor of crossing?.tensors ?? []) kept.add(tensor.name);
     for (const name of table.keys()) if (!kept.has(name)) table.delete(name);
     for (const [name, tensor] of timed.last) table.set(name, tensor);
@@ -237,14 +242,14 @@ function refuseUnstable(timed: TimedRuns, relativeTolerance: number): void {
   );
 }
 
-/** For ranges measured out of order: what crosses into them comes from the whole model. */
+/** For ranges measured out of order: what crosses into them comes from the whole model. @returns what was missing */
 async function fetchMissing(
   context: Context,
   table: Tensors,
   names: readonly string[],
-): Promise<void> {
+): Promise<readonly string[]> {
   const missing = names.filter((name) => !table.has(name));
-  if (missing.length === 0) return;
+  if (missing.length === 0) return missing;
   const bytes = withExtraOutputs(await context.bound(), missing);
   const fetched = await withSession(bytes, context.config, (session) =>
     session.run(context.feeds, missing),
@@ -253,6 +258,7 @@ async function fetchMissing(
     table.set(name, tensor);
     if (!context.types.has(name)) context.types.set(name, infoOf(name, tensor));
   }
+  return missing;
 }
 
 async function withSession<T>(

@@ -7,14 +7,31 @@ import {
   inspectModel,
   measureRanges,
 } from "../../src/benchmark/index.js";
-import { AppError, silentLogger, systemClock } from "../../src/core/index.js";
+import { AppError, type Clock, silentLogger, systemClock } from "../../src/core/index.js";
 import { describeWithData } from "../support/data.js";
 import { realModels } from "../support/manifest.js";
 import { chain, heavyChain, type ModelDirectory, modelDirectory } from "../support/small-models.js";
 
 const OPTIONS = benchmarkOptionsSchema.parse({ repeats: 1, repeatsMax: 1 });
 const NODE = { tier: "edge", name: "here", hardwareClass: "here" } as const;
-const DEPS = { log: silentLogger, clock: systemClock };
+const REST_MS_MAX = 1_000;
+
+/** Rests between rounds are over at once, and told to `onRest`. */
+function hurriedClock(onRest: (restMs: number) => void = () => undefined): Clock {
+  let restedMs = 0;
+  return {
+    ...systemClock,
+    monotonicMs: () => systemClock.monotonicMs() + restedMs,
+    sleep(delayMs, signal) {
+      if (delayMs > REST_MS_MAX) return systemClock.sleep(delayMs, signal);
+      restedMs += delayMs;
+      onRest(delayMs);
+      return Promise.resolve();
+    },
+  };
+}
+
+const DEPS = { log: silentLogger, clock: hurriedClock() };
 
 describe("measureRanges", () => {
   let models: ModelDirectory;
@@ -56,8 +73,30 @@ describe("measureRanges", () => {
       const measured = await measureRanges({ path, inputs: [], ranges, earlier }, OPTIONS, DEPS);
       return measured.ranges[0]!.medianMs;
     };
-    // As if the profile's processor had been a quarter as fast, and four times as fast.
-    expect(await medianMsAt(4)).toBeGreaterThan(2 * (await medianMsAt(0.25)));
+    // As if the profile's processor had been half as fast, and twice as fast.
+    expect(await medianMsAt(2)).toBeGreaterThan(2 * (await medianMsAt(0.5)));
+  });
+
+  it("measures in turns that are spread, until they agree or time is up", async () => {
+    const path = models.write("spread.onnx", heavyChain());
+    const ranges = [0, 1].map((layer) => ({ firstLayer: layer, lastLayer: layer }));
+    let turns = 0;
+    const beforeStep = (): Promise<void> => {
+      turns += 1;
+      return Promise.resolve();
+    };
+    const rests: number[] = [];
+    const clock = hurriedClock((restMs) => rests.push(restMs));
+    const never = { ...OPTIONS, targetPercent: 0 };
+    await measureRanges({ path, inputs: [], ranges }, never, { ...DEPS, clock, beforeStep });
+    const rounds = turns / ranges.length;
+    expect(rounds).toBeGreaterThanOrEqual(3);
+    expect(rounds).toBeLessThanOrEqual(12);
+    const always = { ...OPTIONS, targetPercent: 100 };
+    turns = 0;
+    await measureRanges({ path, inputs: [], ranges }, always, { ...DEPS, clock, beforeStep });
+    expect(turns / ranges.length).toBe(3);
+    expect(rests.length).toBeGreaterThan(0);
   });
 
   it("awaits its turn before each range", async () => {
