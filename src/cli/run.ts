@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { type DaemonConfig, loadDaemonConfig } from "../config/index.js";
 import { type Logger, seededRandom, systemClock } from "../core/index.js";
 import { startDaemon } from "../daemon/index.js";
+import { collectGarbageEarly } from "./quiet-garbage.js";
 import { runService, type Service } from "./service.js";
 import type { Terminal } from "./terminal.js";
 import { onnxruntimeVersion, VERSION } from "./version.js";
@@ -45,11 +46,15 @@ async function start(config: DaemonConfig, log: Logger): Promise<Service<DaemonC
       onnxruntime: onnxruntimeVersion(),
     },
   });
+  const letGarbageBe = collectGarbageEarly();
   return {
     summary: `serving on port ${daemon.port}, broker ${daemon.broker}`,
     isProgressing: () => daemon.isProgressing(),
     reload: (next) => daemon.reload(next),
     refuse: () => daemon.refuse(),
-    stop: () => daemon.stop(),
+    stop: () => {
+      letGarbageBe();
+      return daemon.stop();
+    },
   };
 }
