@@ -1,5 +1,7 @@
+import { join } from "node:path";
 import {
   createPace,
+  KEPT_DIRECTORY,
   type LiveWork,
   paceOf,
   renewProfile,
@@ -103,6 +105,7 @@ async function benchmark(
       log,
       clock,
       signal,
+      keptDirectory: join(options.stateDirectory, KEPT_DIRECTORY),
       beforeStep: createPace(paceOf({ ...options.benchmark, timeoutMs }), { clock, liveWork }),
       checkpoint: {
         load: () => checkpoints.load(model.sha256),

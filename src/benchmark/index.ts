@@ -21,4 +21,4 @@ export {
   type SentinelVerdict,
 } from "./sentinel.js";
 export type { Checkpoint, Progress } from "./steps.js";
-export type { BenchmarkDeps, ModelRequest } from "./with-model.js";
+export { type BenchmarkDeps, KEPT_DIRECTORY, type ModelRequest } from "./with-model.js";

@@ -134,6 +134,15 @@ export const benchmarkOptionsSchema = z.strictObject({
     .describe(
       "Most blocks of one model; the cuts with the fewest bytes are kept. The same on every node, or their profiles share no blocks.",
     ),
+  keptBytesMax: z
+    .number()
+    .int()
+    .min(0)
+    .max(1_099_511_627_776)
+    .default(1_073_741_824)
+    .describe(
+      "Disk space in the state directory for what ONNX Runtime's optimiser made of benchmarked models, weights included, so that the next benchmark need not wait for it. What was unused the longest goes first; 0 keeps nothing, and nothing is kept where less than four times as much is free.",
+    ),
   sentinel: sentinelSchema
     .prefault({})
     .describe(

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { AppError } from "../core/index.js";
 import {
   type InputFile,
@@ -5,6 +6,7 @@ import {
   type ModelWorker,
   type OpenedModel,
   startModelWorker,
+  type WorkerDeps,
 } from "../inference/index.js";
 import type { InputBinding } from "../protocol/index.js";
 import type { BenchmarkOptions } from "./options.js";
@@ -20,12 +22,17 @@ export interface ModelRequest {
   inputFiles?: readonly InputFile[] | undefined;
 }
 
+/** Of a state directory: where optimised models are kept. */
+export const KEPT_DIRECTORY = "optimised";
+
 /** What the child need not find out if it is still true. */
 interface Known {
   known?: KnownModel | undefined;
 }
 
 export interface BenchmarkDeps extends StepsDeps {
+  /** Where optimised models are kept, so that the next benchmark opens them sooner; absent: nowhere. */
+  keptDirectory?: string | undefined;
   signal?: AbortSignal | undefined;
   /** Told what was assumed about the model or left out, in plain words. */
   onNote?: ((note: string) => void) | undefined;
@@ -60,6 +67,7 @@ export async function withModel<T>(
       log: deps.log,
       clock: deps.clock,
       signal,
+      keep: keepOf(options, deps),
     });
     deps.onProgress?.({ done: 0, total: 1, what: "opening the model" });
     const opened = await worker.open({
@@ -78,6 +86,15 @@ export async function withModel<T>(
     finished.abort();
     await worker?.stop();
   }
+}
+
+function keepOf(
+  { keptBytesMax }: BenchmarkOptions,
+  { keptDirectory }: BenchmarkDeps,
+): WorkerDeps["keep"] {
+  return keptDirectory === undefined || keptBytesMax === 0
+    ? undefined
+    : { directory: resolve(keptDirectory), bytesMax: keptBytesMax };
 }
 
 function expiredError(timeoutMs: number, cause: unknown): AppError {

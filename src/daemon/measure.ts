@@ -1,5 +1,7 @@
+import { join } from "node:path";
 import {
   createPace,
+  KEPT_DIRECTORY,
   type LiveWork,
   paceOf,
   renewProfile,
@@ -69,7 +71,7 @@ async function measureHere(
 ): Promise<string> {
   const { model, node } = job;
   const { clock, log, checkpoints } = deps;
-  const { benchmark, emulate } = deps.config();
+  const { benchmark, emulate, stateDirectory } = deps.config();
   const { tier, hardwareClass } = deps.self();
   const previous = deps.profileOf(job);
   const { profile, outcome } = await renewProfile(
@@ -88,6 +90,7 @@ async function measureHere(
       log,
       clock,
       signal,
+      keptDirectory: join(stateDirectory, KEPT_DIRECTORY),
       beforeStep: createPace(paceOf(benchmark), { clock, liveWork: deps.liveWork }),
       checkpoint: {
         load: () => checkpoints.load(model.sha256),

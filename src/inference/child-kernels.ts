@@ -56,7 +56,7 @@ export function blocksInOrder(
   profile: string | undefined,
   order: KernelOrder,
   blocks: number,
-): KernelBlocks | undefined {
+): { blockMs: number[]; blockOf: ReadonlyMap<string, number> } | undefined {
   const runs = profile === undefined ? undefined : readProfiledRuns(profile);
   const kernels = runs?.[0]?.kernels;
   if (runs === undefined || kernels === undefined) return undefined;
@@ -71,7 +71,21 @@ export function blocksInOrder(
   }
   const times = timesOfBlocks(runs, blockOf, blocks);
   if (times === undefined || times.covered < COVERED_MIN) return undefined;
-  return { blockMs: times.blockMs, order };
+  return { blockMs: times.blockMs, blockOf };
+}
+
+/** The same for a session whose kernels are known by their names; undefined where they are others. */
+export function blocksNamed(
+  profile: string | undefined,
+  blockOf: ReadonlyMap<string, number>,
+  blocks: number,
+): number[] | undefined {
+  const runs = profile === undefined ? undefined : readProfiledRuns(profile);
+  if (runs === undefined) return undefined;
+  if (runs.some(({ kernels }) => kernels.length !== blockOf.size)) return undefined;
+  if ([...blockOf.values()].some((block) => block >= blocks)) return undefined;
+  const times = timesOfBlocks(runs, blockOf, blocks);
+  return times === undefined || times.covered < COVERED_MIN ? undefined : times.blockMs;
 }
 
 function timesOfBlocks(

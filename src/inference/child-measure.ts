@@ -1,5 +1,3 @@
-import type { Tensor } from "onnxruntime-node";
-import { AppError, printable } from "../core/index.js";
 import {
   extractSubModel,
   type OnnxModel,
@@ -8,14 +6,15 @@ import {
   withExtraOutputs,
 } from "../model/index.js";
 import type { CutPointInfo, TensorInfo } from "../protocol/index.js";
-import { blocksInOrder, blocksOfKernels } from "./child-kernels.js";
+import { compareOutputs, refuseUnstable } from "./child-compare.js";
 import { madeUpInputs } from "./child-inputs.js";
-import type { Optimised, ProfiledSession } from "./child-optimised.js";
+import { type Kept, type KeptModel, keeping } from "./child-kept.js";
+import type { Optimised } from "./child-optimised.js";
+import { timeKernels } from "./child-profile.js";
 import { openSession, type Session } from "./child-session.js";
-import { fromHalf, infoOf, type Tensors } from "./child-tensors.js";
+import { infoOf, type Tensors } from "./child-tensors.js";
 import { tinyModel } from "./child-tiny.js";
-import { type ComparedTensor, compareTensors, worstOf } from "./compare.js";
-import { type TimedRuns, timeRuns } from "./child-runs.js";
+import { type TimedSession, timeRuns } from "./child-runs.js";
 import type {
   ChildConfig,
   Compared,
@@ -35,6 +34,9 @@ interface Context {
   bytes: Uint8Array;
   config: ChildConfig;
   optimised: Optimised;
+  /** Present where the model was benchmarked before, and what is made of it may be kept. */
+  kept: Kept | undefined;
+  noted: KeptModel;
   processor: Processor;
   feeds: Tensors;
   types: Map<string, TensorInfo>;
@@ -97,12 +99,13 @@ export function createMeasurer(context: Context): Measurer {
     return describeRuns(timed);
   };
 
-  const measureAlone = async (range: LayerRange, repeat: Repeat): Promise<Measured> => {
-    const part = await partOf(range, context);
-    const madeUp = madeUpInputs(part.inputs, { feeds, types, seed: config.inputSeed });
-    const fed = { feeds: madeUp, outputs: part.outputs };
-    return describeRuns(await timeSession(part.bytes, context, { repeat, ...fed }));
-  };
+  const measureAlone = async (range: LayerRange, repeat: Repeat): Promise<Measured> =>
+    describeRuns(
+      await timeOpened(await openAlone(range, context), context.processor, (session) => {
+        const made = madeUpInputs(session.inputNames, { feeds, types, seed: config.inputSeed });
+        return { repeat, feeds: made, outputs: session.tensorOutputs };
+      }),
+    );
 
   return {
     part: (range) => partOf(range, context),
@@ -128,25 +131,6 @@ export function createMeasurer(context: Context): Measurer {
   };
 }
 
-/**
- * Compares every tensor of `expected` with the one of that name in `actual`.
- * @throws AppError INTERNAL when `actual` lacks one: the chain was not run to its end
- */
-export function compareOutputs(
-  expected: Tensors,
-  actual: Tensors,
-  relativeTolerance: number,
-): Compared {
-  const comparisons = [...expected].map(([name, tensor]) => {
-    const chained = actual.get(name);
-    if (chained === undefined) {
-      throw new AppError("INTERNAL", `the chained parts did not produce ${printable(name)}`);
-    }
-    return compareTensors(comparable(tensor), comparable(chained), relativeTolerance);
-  });
-  return worstOf(comparisons);
-}
-
 /** A model without layers passes inputs or constants on; its one block is the model itself. */
 async function partOf(range: LayerRange, context: Context): Promise<SubModel> {
   const { bytes, feeds, types, outputs } = context;
@@ -164,82 +148,58 @@ async function neededFor(range: LayerRange, { bound, feeds, types }: Context): P
   return [...inputs, ...outputs.filter((name) => !types.has(name))];
 }
 
-interface TimedSession extends TimedRuns {
-  /** How long the session took to open. */
-  openMs: number;
+interface Fed {
+  repeat: Repeat;
+  feeds: Tensors;
+  outputs: readonly string[];
 }
 
 /** Opens a model as a user would have it, and times its runs. */
 async function timeSession(
   bytes: Uint8Array,
   { config, processor }: Pick<Context, "config" | "processor">,
-  how: { repeat: Repeat; feeds: Tensors; outputs: readonly string[] },
+  fed: Fed,
 ): Promise<TimedSession> {
   const startedAtMs = performance.now();
-  return withSession(bytes, config, async (session) => {
-    const openMs = performance.now() - startedAtMs;
-    const run = (): Promise<Tensors> => session.run(how.feeds, how.outputs);
-    return { ...(await timeRuns(how.repeat, processor, run)), openMs };
-  });
+  const session = await openSession(bytes, config, { optimisation: "all" });
+  return timeOpened({ session, openMs: performance.now() - startedAtMs }, processor, () => fed);
 }
 
-/** NaN equals NaN in a comparison, and a model that yields nothing else would pass with any split. */
-function refuseNaN(name: string, { data }: ComparedTensor): void {
-  if (!ArrayBuffer.isView(data)) return;
-  for (let index = 0; index < data.length; index++) {
-    if (!Number.isNaN(data[index])) continue;
-    throw new AppError(
-      "MODEL_NOT_A_NUMBER",
-      `output ${printable(name)} of the whole model is NaN at element ${index}; give inputs that the model was made for, as a range or a file`,
-    );
+/** Times the runs of a session, and releases it. */
+async function timeOpened(
+  { session, openMs }: { session: Session; openMs: number },
+  processor: Processor,
+  feed: (session: Session) => Fed,
+): Promise<TimedSession> {
+  try {
+    const { repeat, feeds, outputs } = feed(session);
+    const run = (): Promise<Tensors> => session.run(feeds, outputs);
+    return { ...(await timeRuns(repeat, processor, run)), openMs };
+  } finally {
+    await session.release();
   }
 }
 
-function tensorsAt(afterLayer: number, cutPoints: readonly CutPointInfo[]): string[] {
-  const cut = cutPoints.find((one) => one.afterLayer === afterLayer);
-  if (cut === undefined) throw new AppError("INTERNAL", `no cut after layer ${afterLayer}`);
-  return cut.tensors.map((tensor) => tensor.name);
-}
-
-/** Runs the whole model under the profiler and then without it, in one session. */
-async function timeKernels(
-  { optimised, processor, feeds, cutPoints }: Context,
-  { profiled, repeat, cuts, order }: ProfileRequest,
-  outputNames: readonly string[],
-): Promise<{ timed: TimedSession; kernels: Profiled["kernels"] }> {
-  const timeBoth = async ({ session, openMs, endProfiling }: ProfiledSession) => {
-    const run = (): Promise<Tensors> => session.run(feeds, outputNames);
-    try {
-      const few = { ...repeat, repeats: profiled, stability: undefined };
-      const { first } = await timeRuns(few, processor, run);
-      const profile = endProfiling();
-      const timed = await timeRuns({ ...repeat, warmups: 0 }, processor, run);
-      return { timed: { ...timed, first, openMs }, profile };
-    } finally {
-      await session.release();
-    }
+/** A range of layers as a model of its own, as it was kept or to be kept. */
+async function openAlone(
+  range: LayerRange,
+  context: Context,
+): Promise<{ session: Session; openMs: number }> {
+  const { config, kept, noted } = context;
+  const startedAtMs = performance.now();
+  const open = async (): Promise<Session> => {
+    const asKept = await kept?.open(range).catch(() => undefined);
+    if (asKept !== undefined) return asKept;
+    const part = await partOf(range, context);
+    return keeping(kept?.draft(range), async (draft) => {
+      const written = draft && { optimisedModelPath: draft.optimisedModelPath };
+      const session = await openSession(part.bytes, config, { ...written, optimisation: "all" });
+      draft?.commit({ model: noted, inputs: new Set(part.inputs) });
+      return session;
+    });
   };
-  if (order !== undefined) {
-    const { timed, profile } = await timeBoth(await optimised.takeSession());
-    const kernels = blocksInOrder(profile, order, cuts.length + 1);
-    if (kernels !== undefined) return { timed, kernels };
-  }
-  const whole = await optimised.take();
-  const { timed, profile } = await timeBoth(whole);
-  const tensors = cuts.map((afterLayer) => tensorsAt(afterLayer, cutPoints));
-  const kernels = await blocksOfKernels({ graph: whole.graph, profile }, optimised, tensors);
-  return { timed, kernels };
-}
-
-/** A split of a model that never computes the same twice cannot be checked. */
-function refuseUnstable(timed: TimedRuns, relativeTolerance: number): void {
-  for (const [name, tensor] of timed.last) refuseNaN(name, comparable(tensor));
-  const compared = compareOutputs(timed.first, timed.last, relativeTolerance);
-  if (compared.ok) return;
-  throw new AppError(
-    "MODEL_UNSTABLE",
-    `two runs of the whole model on the same input differ by up to ${compared.maxAbsoluteError}: it is random or keeps state, so no split of it can be checked`,
-  );
+  const session = await open();
+  return { session, openMs: performance.now() - startedAtMs };
 }
 
 /** For ranges measured out of order: what crosses into them comes from the whole model. @returns what was missing */
@@ -278,12 +238,4 @@ function describeRuns(timed: TimedSession): Measured {
   const outputs = [...timed.last].map(([name, tensor]) => infoOf(name, tensor));
   const { samplesMs, stable, openMs } = timed;
   return { samplesMs, stable, openMs, outputs };
-}
-
-/** Half-precision data arrives as raw bits where the platform has no Float16Array. */
-function comparable(tensor: Tensor): ComparedTensor {
-  const { data } = tensor;
-  const isRawHalf = tensor.type === "float16" && data instanceof Uint16Array;
-  const numbers = isRawHalf ? Float32Array.from(data, fromHalf) : data;
-  return { dtype: tensor.type, shape: tensor.dims, data: numbers };
 }

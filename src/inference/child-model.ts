@@ -11,10 +11,12 @@ import {
   type SubModel,
 } from "../model/index.js";
 import type { CutPointInfo, TensorInfo } from "../protocol/index.js";
+import { type Decoded, decodeWhenNeeded } from "./child-decode.js";
 import { completeModel } from "./child-external.js";
 import { readModelFile, sha256Of, writeAtomically } from "./child-files.js";
 import { findFusedCuts } from "./child-fusion.js";
 import { bindInputs } from "./child-inputs.js";
+import { type Kept, openKept } from "./child-kept.js";
 import { createMeasurer } from "./child-measure.js";
 import { createOptimised, type Optimised } from "./child-optimised.js";
 import { requireProviders } from "./child-providers.js";
@@ -57,33 +59,39 @@ export async function openModel(
   processor: Processor,
 ): Promise<{ loaded: LoadedModel; description: OpenedModel }> {
   await requireProviders(childConfig);
+  const { known } = request;
   const file = readModelFile(request.path, childConfig.modelBytesMax);
-  const parsed = parseModel(file);
   const source = { path: request.path, bytesMax: childConfig.modelBytesMax };
-  const { model: complete, ...external } = completeModel(parsed, source);
-  const config = { ...childConfig, externalDirectory: external.externalDirectory };
+  const read = { sha256: sha256Of(file), environment: describeEnvironment(childConfig) };
+  const kept = keptFor(request, read, childConfig);
+  const decoded = decodeWhenNeeded(file, source, kept?.model());
+  const { noted } = decoded;
+  const config = { ...childConfig, externalDirectory: decoded.externalDirectory };
 
-  const feeds = bindInputs(complete.inputs, {
+  const feeds = bindInputs(noted.inputs, {
     bindings: request.inputs,
     files: request.inputFiles,
     seed: config.inputSeed,
   });
-  const optimised = createOptimised(complete, config);
+  const optimised = createOptimised(decoded.complete, config);
   let bound: Promise<OnnxModel> | undefined;
   const opening = {
-    ...{ complete, bytes: complete.bytes, feeds, config, optimised },
-    bound: () => (bound ??= bindShapes(complete, { feeds, config })),
+    ...{ complete: decoded.complete, bytes: decoded.bytes, feeds, config, optimised },
+    bound: () => (bound ??= bindShapes(decoded.complete(), { feeds, config })),
   };
   const identity = {
-    model: { name: request.modelName ?? nameOfFile(request.path), sha256: sha256Of(file) },
-    ...(external.sha256 === undefined ? {} : { externalSha256: external.sha256 }),
-    environment: describeEnvironment(config),
+    model: { name: request.modelName ?? nameOfFile(request.path), sha256: read.sha256 },
+    ...(decoded.sha256 === undefined ? {} : { externalSha256: decoded.sha256 }),
+    environment: read.environment,
   };
-  const { known } = request;
-  const wasKnown = known !== undefined && isStillKnown(known, { ...identity, complete });
+  const wasKnown = known !== undefined && isStillKnown(known, { ...identity, ...decoded });
   const found = wasKnown ? recall(known, feeds) : await explore(opening, request.maxCutTensors);
   const { types, cutPoints, outputs, notes } = found;
-  const measurer = createMeasurer({ ...opening, processor, types, cutPoints, outputs });
+  const mayKeep = wasKnown && decoded.sha256 === undefined;
+  const measurer = createMeasurer({
+    ...{ ...opening, noted, processor, types, cutPoints, outputs },
+    kept: mayKeep ? kept : undefined,
+  });
   return {
     loaded: {
       measure: (target, repeat) => measurer.measure(target, repeat),
@@ -94,16 +102,30 @@ export async function openModel(
     },
     description: {
       ...identity,
-      layers: complete.layers.length,
+      layers: noted.layers,
       inputs: [...feeds].map(([name, tensor]) => infoOf(name, tensor)),
       ...{ outputs, cutPoints, wasKnown, notes },
     },
   };
 }
 
+/** What was kept of a model that an earlier benchmark knows, and of whose inputs nothing is in files. */
+function keptFor(
+  { known, inputs, inputFiles = [] }: OpenRequest,
+  read: { sha256: string; environment: OpenedModel["environment"] },
+  config: ChildConfig,
+): Kept | undefined {
+  const mayHold =
+    known?.sha256 === read.sha256 &&
+    known.externalSha256 === undefined &&
+    isDeepStrictEqual(known.environment, read.environment) &&
+    inputFiles.length === 0;
+  return mayHold ? openKept(config, { ...read, inputs }) : undefined;
+}
+
 interface Opening {
   /** External data included. */
-  complete: OnnxModel;
+  complete: () => OnnxModel;
   bytes: Uint8Array;
   feeds: Tensors;
   config: ChildConfig;
@@ -122,7 +144,8 @@ interface Findings {
 
 /** Runs the model, and looks for cut points and what ONNX Runtime fuses across them. */
 async function explore(opening: Opening, maxCutTensors: number): Promise<Findings> {
-  const { complete, bytes, feeds, config, optimised } = opening;
+  const { bytes, feeds, config, optimised } = opening;
+  const complete = opening.complete();
   const cutsOf = (model: OnnxModel): CutPoint[] =>
     maxCutTensors === 0 ? [] : findCutPoints(model, { maxCutTensors });
   // Where shapes say more of the cuts, one run has to tell them first.
@@ -152,22 +175,25 @@ async function explore(opening: Opening, maxCutTensors: number): Promise<Finding
 /** Cuts and fusions are the same wherever file, external data and environment are. */
 function isStillKnown(
   known: KnownModel,
-  now: Pick<OpenedModel, "model" | "externalSha256" | "environment"> & { complete: OnnxModel },
+  now: Pick<OpenedModel, "model" | "externalSha256" | "environment"> & Decoded,
 ): boolean {
-  const { complete } = now;
-  const names = new Set(
-    [...complete.inputs, ...complete.outputs]
-      .map(({ name }) => name)
-      .concat(...complete.layers.map(({ outputs }) => outputs)),
-  );
-  const crossing = [...known.outputs, ...known.cutPoints.flatMap((cut) => cut.tensors)];
   return (
     known.sha256 === now.model.sha256 &&
     known.externalSha256 === now.externalSha256 &&
     isDeepStrictEqual(known.environment, now.environment) &&
-    known.layers === Math.max(1, complete.layers.length) &&
-    crossing.every(({ name }) => names.has(name))
+    known.layers === Math.max(1, now.noted.layers) &&
+    (!now.isDecoded || hasAll(now.complete(), known))
   );
+}
+
+function hasAll(model: OnnxModel, { outputs, cutPoints }: KnownModel): boolean {
+  const names = new Set(
+    [...model.inputs, ...model.outputs]
+      .map(({ name }) => name)
+      .concat(...model.layers.map((layer) => layer.outputs)),
+  );
+  const crossing = [...outputs, ...cutPoints.flatMap((cut) => cut.tensors)];
+  return crossing.every(({ name }) => names.has(name));
 }
 
 function recall({ outputs, cutPoints }: KnownModel, feeds: Tensors): Findings {

@@ -2,7 +2,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync }
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { type OnnxModel, parseModel, withNamedLayers } from "../model/index.js";
-import { DISCARDED_WEIGHTS_FILE, openSession, type Session } from "./child-session.js";
+import type { Draft } from "./child-kept.js";
+import { openSession, type Session, WEIGHTS_FILE } from "./child-session.js";
 import type { ChildConfig } from "./messages.js";
 
 const PROFILE_PREFIX = "profile";
@@ -32,17 +33,20 @@ export interface Optimised {
   whole(): Promise<SessionWithGraph>;
   /** The same, for good: the next call of `whole` loads anew. */
   take(): Promise<SessionWithGraph>;
-  /** What is loaded, or a session whose graph nobody asked for: it loads in half the time. */
-  takeSession(): Promise<ProfiledSession>;
+  /**
+   * What is loaded, or a session whose graph nobody asked for: it loads in half the time.
+   * @param draft where the optimised graph is to be written
+   */
+  takeSession(draft: Draft | undefined): Promise<ProfiledSession>;
   /** The graph with further tensors as outputs; the last one is kept. */
   split(tensors: readonly string[]): Promise<OnnxModel>;
 }
 
-export function createOptimised(model: OnnxModel, config: ChildConfig): Optimised {
+export function createOptimised(model: () => OnnxModel, config: ChildConfig): Optimised {
   let whole: Promise<SessionWithGraph> | undefined;
   let split: { key: string; graph: OnnxModel } | undefined;
   const load = (): Promise<SessionWithGraph> => {
-    whole ??= openWithGraph(withNamedLayers(model, []), config);
+    whole ??= openWithGraph(withNamedLayers(model(), []), config);
     return whole;
   };
   const take = async (): Promise<SessionWithGraph> => {
@@ -53,63 +57,52 @@ export function createOptimised(model: OnnxModel, config: ChildConfig): Optimise
   return {
     whole: load,
     take,
-    takeSession() {
+    takeSession(draft) {
       if (whole !== undefined) return take();
-      return inScratch(config, (directory) =>
-        openProfiled(withNamedLayers(model, []), config, { directory }),
+      const bytes = withNamedLayers(model(), []);
+      const written = draft && { optimisedModelPath: draft.optimisedModelPath };
+      return underProfiler(config, (_, profiling) =>
+        openSession(bytes, config, { ...profiling, ...written, optimisation: "all" }),
       );
     },
     async split(tensors) {
       const key = JSON.stringify(tensors);
       if (split?.key !== key) {
-        split = { key, graph: await optimise(withNamedLayers(model, tensors), "all", config) };
+        split = { key, graph: await optimise(withNamedLayers(model(), tensors), "all", config) };
       }
       return split.graph;
     },
   };
 }
 
-function openWithGraph(bytes: Uint8Array, config: ChildConfig): Promise<SessionWithGraph> {
-  return inScratch(config, async (directory) => {
-    const optimisedModelPath = join(directory, "model.onnx");
-    const opened = await openProfiled(bytes, config, { directory, optimisedModelPath });
-    return { ...opened, graph: parseModel(readFileSync(optimisedModelPath)) };
+async function openWithGraph(bytes: Uint8Array, config: ChildConfig): Promise<SessionWithGraph> {
+  let optimisedModelPath = "";
+  const opened = await underProfiler(config, (directory, profiling) => {
+    optimisedModelPath = join(directory, "model.onnx");
+    return openSession(bytes, config, { ...profiling, optimisedModelPath, optimisation: "all" });
   });
+  return { ...opened, graph: parseModel(readFileSync(optimisedModelPath)) };
 }
 
-/** `endProfiling` removes the directory. */
-async function openProfiled(
-  bytes: Uint8Array,
+/** The session that `open` opens, with a directory for what it writes, which `endProfiling` removes. */
+export async function underProfiler(
   config: ChildConfig,
-  files: { directory: string; optimisedModelPath?: string },
+  open: (directory: string, options: { profilePrefix: string }) => Promise<Session>,
 ): Promise<ProfiledSession> {
-  const { directory, ...written } = files;
-  const startedAtMs = performance.now();
-  const session = await openSession(bytes, config, {
-    ...written,
-    optimisation: "all",
-    profilePrefix: join(directory, PROFILE_PREFIX),
-  });
-  return {
-    session,
-    openMs: performance.now() - startedAtMs,
-    endProfiling() {
-      session.endProfiling();
-      const text = readProfile(directory);
-      rmSync(directory, { recursive: true, force: true });
-      return text;
-    },
-  };
-}
-
-/** A directory for `use`, which is removed where that fails. */
-async function inScratch<T>(
-  config: ChildConfig,
-  use: (directory: string) => Promise<T>,
-): Promise<T> {
   const directory = makeScratch(config);
+  const startedAtMs = performance.now();
   try {
-    return await use(directory);
+    const session = await open(directory, { profilePrefix: join(directory, PROFILE_PREFIX) });
+    return {
+      session,
+      openMs: performance.now() - startedAtMs,
+      endProfiling() {
+        session.endProfiling();
+        const text = readProfile(directory);
+        rmSync(directory, { recursive: true, force: true });
+        return text;
+      },
+    };
   } catch (error) {
     rmSync(directory, { recursive: true, force: true });
     throw error;
@@ -144,7 +137,7 @@ export async function optimise(
 function makeScratch(config: ChildConfig): string {
   const directory = mkdtempSync(join(config.temporaryDirectory, "optimised-"));
   // Folded constants can be gigabytes that nobody reads: they are written to nowhere.
-  symlinkSync("/dev/null", join(directory, DISCARDED_WEIGHTS_FILE));
+  symlinkSync("/dev/null", join(directory, WEIGHTS_FILE));
   return directory;
 }
 

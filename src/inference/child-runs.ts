@@ -22,6 +22,11 @@ export interface TimedRuns {
   last: Tensors;
 }
 
+export interface TimedSession extends TimedRuns {
+  /** How long the session took to open. */
+  openMs: number;
+}
+
 type Run = Pick<Sample, "wallMs" | "cpuMs">;
 
 /**

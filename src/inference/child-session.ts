@@ -26,6 +26,7 @@ export interface SessionOptions {
 
 /** A loaded graph. */
 export interface Session {
+  readonly inputNames: readonly string[];
   /** Outputs that can be fetched: tensors of a type JavaScript can hold. */
   readonly tensorOutputs: readonly string[];
   readonly otherOutputs: readonly string[];
@@ -51,6 +52,7 @@ export async function openSession(
   const isFetchable = (output: { name: string; isTensor: boolean }): boolean =>
     output.isTensor && output.name !== UNFETCHABLE_NAME;
   return {
+    inputNames: session.inputNames,
     tensorOutputs: outputs.filter(isFetchable).map((output) => output.name),
     otherOutputs: outputs.filter((output) => !isFetchable(output)).map((output) => output.name),
     async run(feeds, names) {
@@ -97,16 +99,16 @@ function sessionOptions(
           : { model_external_initializers_file_folder_path: config.externalDirectory }),
         ...(options.skipPrepacking === true ? { disable_prepacking: "1" } : {}),
         ...(options.forbidCpuFallback === true ? { disable_cpu_ep_fallback: "1" } : {}),
-        ...(options.optimisedModelPath === undefined ? {} : DISCARD_WEIGHTS),
+        ...(options.optimisedModelPath === undefined ? {} : WEIGHTS_APART),
       },
     },
   };
 }
 
-/** The name under which the optimised model's weights are written; see `child-fusion.ts`. */
-export const DISCARDED_WEIGHTS_FILE = "weights";
-const DISCARD_WEIGHTS = {
-  optimized_model_external_initializers_file_name: DISCARDED_WEIGHTS_FILE,
+/** The file beside the optimised model to which its weights are written. */
+export const WEIGHTS_FILE = "weights";
+const WEIGHTS_APART = {
+  optimized_model_external_initializers_file_name: WEIGHTS_FILE,
   optimized_model_external_initializers_min_size_in_bytes: "1024",
 };
 

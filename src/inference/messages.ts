@@ -25,6 +25,10 @@ export const childConfigSchema = z.strictObject({
   relativeTolerance: z.number().nonnegative(),
   /** Private to this child; its parent removes it. */
   temporaryDirectory: z.string().min(1),
+  /** Where optimised models are kept for later children; absent: nowhere. */
+  keep: z
+    .strictObject({ directory: z.string().min(1), bytesMax: z.number().int().positive() })
+    .optional(),
 });
 export type ChildConfig = z.infer<typeof childConfigSchema>;
 

@@ -29,6 +29,8 @@ export interface WorkerDeps {
   clock: Clock;
   /** Kills the child; what waits is rejected with ABORTED. */
   signal?: AbortSignal | undefined;
+  /** Where optimised models are kept for later children, and how much of them; absent: nowhere. */
+  keep?: ChildConfig["keep"];
 }
 
 /** One child process that answers requests one at a time. */
@@ -56,7 +58,7 @@ export async function startWorkerProcess(
   // Throws in a broken installation, and then there must be no directory to leave behind.
   const program = createRequire(import.meta.url).resolve("#inference/child");
   const temporaryDirectory = await mkdtemp(join(tmpdir(), "scissiond-model-"));
-  const child = forkChild(program, options, temporaryDirectory);
+  const child = forkChild(program, options, { temporaryDirectory, keep: deps.keep });
   const waiters = new Map<number, Waiter>();
   const life = watchLife(child, { waiters, temporaryDirectory });
   const ended = new AbortController();
@@ -130,7 +132,7 @@ const DESCRIPTIONS = {
 function forkChild(
   program: string,
   options: InferenceOptions,
-  temporaryDirectory: string,
+  { temporaryDirectory, keep }: Pick<ChildConfig, "temporaryDirectory" | "keep">,
 ): ChildProcess {
   const config: ChildConfig = {
     threads: options.threads,
@@ -139,6 +141,7 @@ function forkChild(
     inputSeed: options.inputSeed,
     relativeTolerance: options.relativeTolerance,
     temporaryDirectory,
+    ...(keep === undefined ? {} : { keep }),
   };
   return fork(program, [JSON.stringify(config)], {
     // Nothing is inherited: no NOTIFY_SOCKET, no secrets, no NODE_OPTIONS of the parent.

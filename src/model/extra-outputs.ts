@@ -1,4 +1,6 @@
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { OnnxModel } from "./parse.js";
+import { ModelProtoSchema } from "./proto/onnx_pb.js";
 import { spliceModel } from "./splice.js";
 
 /**
@@ -19,6 +21,20 @@ export function withNamedLayers(model: OnnxModel, tensorNames: readonly string[]
     outputs: furtherOutputs(model, tensorNames),
     nodeNames: model.graph.node.map((node) => `layer-${layerOf.get(node) ?? ""}`),
   });
+}
+
+/**
+ * A model without the inputs that are neither in `fed` nor have an initializer. A runtime's optimiser folds
+ * initializers that older files also list as inputs, and leaves these, which then would have to be fed.
+ * @param bytes of a model that was written here
+ */
+export function withInputsOf(bytes: Uint8Array, fed: ReadonlySet<string>): Uint8Array {
+  const model = fromBinary(ModelProtoSchema, bytes);
+  const { graph } = model;
+  if (graph === undefined) return bytes;
+  const initializers = new Set(graph.initializer.map(({ name }) => name));
+  graph.input = graph.input.filter(({ name = "" }) => fed.has(name) || initializers.has(name));
+  return toBinary(ModelProtoSchema, model);
 }
 
 function furtherOutputs(model: OnnxModel, tensorNames: readonly string[]): string[] {

@@ -2,7 +2,7 @@ export { type Block, blocksOf, type CutPoint, findCutPoints } from "./cuts.js";
 export { whatIsWrongWithLocation } from "./external-location.js";
 export { inlineExternalData, type ReadExternal } from "./external-data.js";
 export { extractSubModel, type LayerRange, type SubModel, tensorsAcross } from "./extract.js";
-export { withExtraOutputs, withNamedLayers } from "./extra-outputs.js";
+export { withExtraOutputs, withInputsOf, withNamedLayers } from "./extra-outputs.js";
 export type { Layer } from "./layers.js";
 export {
   type CutOptions,

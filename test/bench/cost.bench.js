@@ -4,6 +4,9 @@
 // shapes are given, for it counts them as known. All are done several times in turn, and of each
 // the fastest counts: memory that the machine has not used lately can cost a virtual machine more
 // than all else (4 ms/MB were seen), by chance.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import {
   benchmarkModel,
   benchmarkOptionsSchema,
@@ -18,13 +21,14 @@ const SENTINEL_RATIO_MAX = 0.1;
 const SENTINEL_MODEL_MS = 50;
 const SCISSION = { warmups: 1, repeats: 10, budgetMs: 600_000 };
 const ROUNDS = 3;
+const KEPT = mkdtempSync(join(tmpdir(), "scissiond-kept-"));
 const OPTIONS = benchmarkOptionsSchema.parse({ inference: { niceness: 0 } });
 
 /** What is done, and the time from the moment the child is there, by named steps. */
 async function timed(run) {
   const steps = [];
   const onProgress = ({ what }) => steps.push({ what, atMs: performance.now() });
-  const value = await run({ ...DEPS, onProgress });
+  const value = await run({ ...DEPS, onProgress, keptDirectory: KEPT });
   // A benchmark tells that it is done; then its process is ended.
   const endMs = steps.find(({ what }) => what === "done")?.atMs ?? performance.now();
   const stepMs = {};
@@ -69,6 +73,8 @@ function factorOf(times) {
 for (const model of realModels()) {
   const first = await full(model);
   const profile = first.value;
+  // The second benchmark keeps what the later ones open; what that costs is told.
+  const second = await full(model, profile);
   const rounds = [];
   for (let round = 0; round < ROUNDS; round++) {
     const procedure = await scission(model, profile);
@@ -93,6 +99,7 @@ for (const model of realModels()) {
     firstMs: rounded(first.elapsedMs),
     firstRatio: rounded(first.elapsedMs / scissionMs),
     firstSteps: first.stepMs,
+    secondMs: rounded(second.elapsedMs),
     againMs: rounded(again.elapsedMs),
     ratio: rounded(ratio),
     againSteps: again.stepMs,
@@ -112,3 +119,4 @@ for (const model of realModels()) {
   console.log(JSON.stringify(result));
   if (!result.ok) process.exitCode = 1;
 }
+rmSync(KEPT, { recursive: true });

@@ -1,6 +1,6 @@
 import { Tensor } from "onnxruntime-node";
 import { describe, expect, it } from "vitest";
-import { compareOutputs } from "../../src/inference/child-measure.js";
+import { compareOutputs } from "../../src/inference/child-compare.js";
 import type { Tensors } from "../../src/inference/child-tensors.js";
 
 function tensors(entries: Record<string, number[]>): Tensors {

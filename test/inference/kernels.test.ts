@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { mapKernels } from "../../src/inference/kernel-map.js";
-import { blocksInOrder } from "../../src/inference/child-kernels.js";
+import { blocksInOrder, blocksNamed } from "../../src/inference/child-kernels.js";
 import {
   digestOfKernels,
   kernelTimesOf,
@@ -142,8 +142,26 @@ describe("blocksInOrder", () => {
     const blocks = order.blocks.map(([block, count]): [number, number] => [block, count]);
     expect(blocksInOrder(text, { sha256, blocks }, 2)).toEqual({
       blockMs: [5, 1],
-      order: { sha256, blocks },
+      blockOf: new Map([
+        ["a", 0],
+        ["b", 1],
+        ["c", 0],
+      ]),
     });
+  });
+
+  it("knows kernels by their names in whatever order, but no more and no fewer of them", () => {
+    const blockOf = new Map([
+      ["c", 0],
+      ["b", 1],
+      ["a", 0],
+    ]);
+    expect(blocksNamed(text, blockOf, 2)).toEqual([5, 1]);
+    expect(blocksNamed(text, blockOf, 1)).toBeUndefined();
+    expect(blocksNamed(undefined, blockOf, 2)).toBeUndefined();
+    const withoutC = new Map([...blockOf].filter(([name]) => name !== "c"));
+    expect(blocksNamed(text, withoutC, 2)).toBeUndefined();
+    expect(blocksNamed(text, new Map([...withoutC, ["d", 0]]), 2)).toBeUndefined();
   });
 
   it("gives up on other kernels, another order, too many, and blocks that are not there", () => {

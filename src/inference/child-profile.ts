@@ -1,0 +1,119 @@
+import { isDeepStrictEqual } from "node:util";
+import { AppError, isAppError } from "../core/index.js";
+import type { CutPointInfo } from "../protocol/index.js";
+import { refuseUnstable } from "./child-compare.js";
+import { blocksInOrder, blocksNamed, blocksOfKernels } from "./child-kernels.js";
+import { type Kept, type KeptModel, keeping } from "./child-kept.js";
+import { type Optimised, type ProfiledSession, underProfiler } from "./child-optimised.js";
+import { type TimedSession, timeRuns } from "./child-runs.js";
+import type { Tensors } from "./child-tensors.js";
+import type { ChildConfig, KernelOrder, Profiled, ProfileRequest } from "./messages.js";
+import type { Processor } from "./processor.js";
+
+interface Context {
+  config: ChildConfig;
+  optimised: Optimised;
+  kept: Kept | undefined;
+  noted: KeptModel;
+  processor: Processor;
+  feeds: Tensors;
+  cutPoints: readonly CutPointInfo[];
+}
+
+type TimedKernels = { timed: TimedSession; kernels: Profiled["kernels"] };
+
+/** Times of blocks by the kernels of the whole model, in the cheapest way that tells them. */
+export async function timeKernels(
+  context: Context,
+  request: ProfileRequest,
+  outputNames: readonly string[],
+): Promise<TimedKernels> {
+  const { optimised, cutPoints } = context;
+  const { cuts, order } = request;
+  const time = (opened: ProfiledSession) => timeBoth(opened, context, { request, outputNames });
+  if (order !== undefined) {
+    const known =
+      (await timeKept(context, { request, order, outputNames })) ??
+      (await timeKnown(context, { request, order, outputNames }));
+    if (known !== undefined) return known;
+  }
+  const whole = await optimised.take();
+  const { timed, profile } = await time(whole);
+  const tensors = cuts.map((afterLayer) => tensorsAt(afterLayer, cutPoints));
+  const kernels = await blocksOfKernels({ graph: whole.graph, profile }, optimised, tensors);
+  return { timed, kernels };
+}
+
+interface KnownOrder {
+  request: ProfileRequest;
+  order: KernelOrder;
+  outputNames: readonly string[];
+}
+
+/** The same with what was kept of the model; undefined where that is nothing, or not what it was. */
+async function timeKept(
+  context: Context,
+  { request, order, outputNames }: KnownOrder,
+): Promise<TimedKernels | undefined> {
+  const { kept, config } = context;
+  const noted = kept?.kernels();
+  if (kept === undefined || noted === undefined) return undefined;
+  if (!isDeepStrictEqual(noted.order, order)) return undefined;
+  try {
+    const opened = await underProfiler(config, (_, profiling) => kept.open("whole", profiling));
+    const { timed, profile } = await timeBoth(opened, context, { request, outputNames });
+    refuseUnstable(timed, config.relativeTolerance);
+    const blockMs = blocksNamed(profile, new Map(noted.blockOf), request.cuts.length + 1);
+    if (blockMs !== undefined) return { timed, kernels: { blockMs, order } };
+  } catch (error) {
+    if (!isAppError(error)) throw error;
+  }
+  kept.forget("whole");
+  return undefined;
+}
+
+/** The same with the model itself, which is kept. */
+async function timeKnown(
+  context: Context,
+  { request, order, outputNames }: KnownOrder,
+): Promise<TimedKernels | undefined> {
+  const { optimised, kept, noted, feeds } = context;
+  return keeping(kept?.draft("whole"), async (draft) => {
+    const opened = await optimised.takeSession(draft);
+    const { timed, profile } = await timeBoth(opened, context, { request, outputNames });
+    const found = blocksInOrder(profile, order, request.cuts.length + 1);
+    if (found === undefined) {
+      draft?.drop();
+      return undefined;
+    }
+    const blockOf = [...found.blockOf];
+    const inputs = new Set(feeds.keys());
+    draft?.commit({ model: noted, inputs, kernels: { order, blockOf } });
+    return { timed, kernels: { blockMs: found.blockMs, order } };
+  });
+}
+
+/** Runs the whole model under the profiler and then without it, in one session. */
+async function timeBoth(
+  { session, openMs, endProfiling }: ProfiledSession,
+  { processor, feeds }: Context,
+  how: { request: ProfileRequest; outputNames: readonly string[] },
+): Promise<{ timed: TimedSession; profile: string | undefined }> {
+  const { repeat, profiled } = how.request;
+  const run = (): Promise<Tensors> => session.run(feeds, how.outputNames);
+  try {
+    const few = { ...repeat, repeats: profiled, stability: undefined };
+    const { first } = await timeRuns(few, processor, run);
+    const profile = endProfiling();
+    const timed = await timeRuns({ ...repeat, warmups: 0 }, processor, run);
+    return { timed: { ...timed, first, openMs }, profile };
+  } finally {
+    await session.release();
+  }
+}
+
+function tensorsAt(afterLayer: number, cutPoints: readonly CutPointInfo[]): string[] {
+  const cut = cutPoints.find((one) => one.afterLayer === afterLayer);
+  if (cut === undefined) throw new AppError("INTERNAL", `no cut after layer ${afterLayer}`);
+  return cut.tensors.map((tensor) => tensor.name);
+}
