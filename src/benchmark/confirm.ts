@@ -16,8 +16,10 @@ import { type BenchmarkDeps, type ModelRequest, withModel, withoutCuts } from ".
 const ROUNDS_MIN = 3;
 /** From the beginning of one to that of the next, where measuring takes less. */
 const ROUND_EVERY_MS = 750;
-/** No further round begins after this time. */
+/** After this time no round begins beyond the fewest. */
 const SPREAD_MS = 5_500;
+/** A round that would not end within so much of the time limit is not begun: slow ranges count, too. */
+const ROUNDS_SHARE_MAX = 1 / 2;
 /** Runs of each range in a round. */
 const REPEATS_MIN = 5;
 /** Being wrong by this much changes no plan. */
@@ -93,7 +95,9 @@ async function measureInRounds(
       rounds.push(await worker.measure({ kind: "range", ...range }, repeat));
     }
     const nowMs = deps.clock.monotonicMs();
-    const isOver = nowMs - startedAtMs >= SPREAD_MS;
+    const elapsedMs = nowMs - startedAtMs;
+    if (elapsedMs + (nowMs - roundAtMs) > options.timeoutMs * ROUNDS_SHARE_MAX) return taken;
+    const isOver = elapsedMs >= SPREAD_MS;
     const isKnown = taken.every(({ rounds }) => agree(rounds, options));
     if (round >= ROUNDS_MIN && (isOver || isKnown)) return taken;
     const restMs = roundAtMs + ROUND_EVERY_MS - nowMs;

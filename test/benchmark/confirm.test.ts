@@ -99,6 +99,27 @@ describe("measureRanges", () => {
     expect(rests.length).toBeGreaterThan(0);
   });
 
+  it("makes fewer turns of ranges for which the time limit has no room for more", async () => {
+    const path = models.write("slow.onnx", heavyChain());
+    const ranges = [0, 1].map((layer) => ({ firstLayer: layer, lastLayer: layer }));
+    const rangeMs = 8_000;
+    let turns = 0;
+    const clock = { ...hurriedClock(), monotonicMs: () => turns * rangeMs };
+    const beforeStep = (): Promise<void> => {
+      turns += 1;
+      return Promise.resolve();
+    };
+    const deps = { ...DEPS, clock, beforeStep };
+    const timeoutMs = 60_000;
+    const measured = await measureRanges(
+      { path, inputs: [], ranges },
+      { ...OPTIONS, timeoutMs },
+      deps,
+    );
+    expect(turns * rangeMs).toBeLessThanOrEqual(timeoutMs / 2);
+    for (const { medianMs } of measured.ranges) expect(medianMs).toBeGreaterThan(0);
+  });
+
   it("awaits its turn before each range", async () => {
     const path = models.write("paced.onnx", chain());
     const ranges = [0, 1, 2].map((layer) => ({ firstLayer: layer, lastLayer: layer }));
