@@ -141,7 +141,7 @@ export const benchmarkOptionsSchema = z.strictObject({
     .max(1_099_511_627_776)
     .default(1_073_741_824)
     .describe(
-      "Disk space in the state directory for what ONNX Runtime's optimiser made of benchmarked models, weights included, so that the next benchmark need not wait for it. What was unused the longest goes first; 0 keeps nothing, and nothing is kept where less than four times as much is free.",
+      "Disk space in the state directory for what ONNX Runtime's optimiser made of benchmarked models, weights included, so that the next benchmark need not wait for it. What was unused the longest goes first; 0 keeps nothing and deletes what is there. Nothing is kept where less than four times as much is free.",
     ),
   sentinel: sentinelSchema
     .prefault({})

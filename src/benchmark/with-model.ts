@@ -92,7 +92,7 @@ function keepOf(
   { keptBytesMax }: BenchmarkOptions,
   { keptDirectory }: BenchmarkDeps,
 ): WorkerDeps["keep"] {
-  return keptDirectory === undefined || keptBytesMax === 0
+  return keptDirectory === undefined
     ? undefined
     : { directory: resolve(keptDirectory), bytesMax: keptBytesMax };
 }

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import {
-  existsSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -87,8 +87,11 @@ export interface Kept {
   kernels(): KeptKernels | undefined;
   /** @throws AppError INFERENCE_FAILED where nothing is kept, or what is damaged, which is forgotten then */
   open(part: KeptPart, options?: { profilePrefix?: string }): Promise<Session>;
-  /** Undefined where nothing may be kept. */
-  draft(part: KeptPart): Draft | undefined;
+  /**
+   * Undefined where it may not be kept.
+   * @param bytes of the part as it is; what the optimiser makes of it is hardly smaller
+   */
+  draft(part: KeptPart, bytes: number): Draft | undefined;
   forget(part: KeptPart): void;
 }
 
@@ -99,6 +102,11 @@ export function openKept(
 ): Kept | undefined {
   const { keep } = config;
   if (keep === undefined) return undefined;
+  if (keep.bytesMax === 0) {
+    // From before, when something might be kept.
+    remove(keep.directory);
+    return undefined;
+  }
   const key = createHash("sha256")
     .update(JSON.stringify([VERSION, about.sha256, about.environment, about.inputs]))
     .digest("hex");
@@ -129,7 +137,7 @@ export function openKept(
         throw new AppError("INFERENCE_FAILED", text, { cause });
       }
     },
-    draft: (part) => beginDraft(keep, placeOf(part)),
+    draft: (part, bytes) => (bytes > keep.bytesMax ? undefined : beginDraft(keep, placeOf(part))),
     forget: (part) => remove(placeOf(part)),
   };
 }
@@ -207,17 +215,13 @@ function makeRoom({ directory, bytesMax }: NonNullable<ChildConfig["keep"]>): vo
   const entries = listOf(directory).map((name) => {
     const path = join(directory, name);
     const bytes = listOf(path).reduce((sum, file) => sum + sizeOf(join(path, file)), 0);
-    return {
-      path,
-      bytes,
-      usedAtMs: statSync(path).mtimeMs,
-      isDraft: name.startsWith(DRAFT_PREFIX),
-    };
+    // Another process may just have deleted it.
+    const usedAtMs = lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+    return { path, bytes, usedAtMs, isDraft: name.startsWith(DRAFT_PREFIX) };
   });
+  entries.sort((a, b) => a.usedAtMs - b.usedAtMs);
   let excess = entries.reduce((sum, { bytes }) => sum + bytes, 0) - bytesMax;
-  for (const { path, bytes, usedAtMs, isDraft } of entries.sort(
-    (a, b) => a.usedAtMs - b.usedAtMs,
-  )) {
+  for (const { path, bytes, usedAtMs, isDraft } of entries) {
     const isStray = isDraft && Date.now() - usedAtMs > DRAFT_MS_MAX;
     if (!isStray && (excess <= 0 || isDraft)) continue;
     remove(path);
@@ -225,14 +229,23 @@ function makeRoom({ directory, bytesMax }: NonNullable<ChildConfig["keep"]>): vo
   }
 }
 
+/** Nothing where there is no directory, or none that we may read. */
 function listOf(directory: string): string[] {
-  return existsSync(directory) ? readdirSync(directory) : [];
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
 }
 
 function sizeOf(path: string): number {
-  return existsSync(path) ? statSync(path).size : 0;
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }
 
 function remove(path: string): void {
-  rmSync(path, { recursive: true, force: true });
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch {
+    // Somebody else's, or on a disk that has become read-only: no benchmark fails for it.
+  }
 }

@@ -191,7 +191,7 @@ async function openAlone(
     const asKept = await kept?.open(range).catch(() => undefined);
     if (asKept !== undefined) return asKept;
     const part = await partOf(range, context);
-    return keeping(kept?.draft(range), async (draft) => {
+    return keeping(kept?.draft(range, part.bytes.byteLength), async (draft) => {
       const written = draft && { optimisedModelPath: draft.optimisedModelPath };
       const session = await openSession(part.bytes, config, { ...written, optimisation: "all" });
       draft?.commit({ model: noted, inputs: new Set(part.inputs) });

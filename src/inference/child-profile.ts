@@ -11,6 +11,8 @@ import type { ChildConfig, KernelOrder, Profiled, ProfileRequest } from "./messa
 import type { Processor } from "./processor.js";
 
 interface Context {
+  /** The whole model, external data included. */
+  bytes: Uint8Array;
   config: ChildConfig;
   optimised: Optimised;
   kept: Kept | undefined;
@@ -77,8 +79,8 @@ async function timeKnown(
   context: Context,
   { request, order, outputNames }: KnownOrder,
 ): Promise<TimedKernels | undefined> {
-  const { optimised, kept, noted, feeds } = context;
-  return keeping(kept?.draft("whole"), async (draft) => {
+  const { bytes, optimised, kept, noted, feeds } = context;
+  return keeping(kept?.draft("whole", bytes.byteLength), async (draft) => {
     const opened = await optimised.takeSession(draft);
     const { timed, profile } = await timeBoth(opened, context, { request, outputNames });
     const found = blocksInOrder(profile, order, request.cuts.length + 1);

@@ -25,9 +25,9 @@ export const childConfigSchema = z.strictObject({
   relativeTolerance: z.number().nonnegative(),
   /** Private to this child; its parent removes it. */
   temporaryDirectory: z.string().min(1),
-  /** Where optimised models are kept for later children; absent: nowhere. */
+  /** Where optimised models are kept for later children; absent: nowhere. At 0 bytes what is there goes. */
   keep: z
-    .strictObject({ directory: z.string().min(1), bytesMax: z.number().int().positive() })
+    .strictObject({ directory: z.string().min(1), bytesMax: z.number().int().nonnegative() })
     .optional(),
 });
 export type ChildConfig = z.infer<typeof childConfigSchema>;

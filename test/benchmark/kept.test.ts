@@ -52,9 +52,9 @@ function repeat(
   return benchmarkModel({ path, node: NODE, inputs: [], previous }, options, deps);
 }
 
-function look(profile: Profile) {
+function look(profile: Profile, options = OPTIONS) {
   const deps = { log: silentLogger, clock: systemClock, keptDirectory };
-  return readSentinel({ path, inputs: [], previous: profile }, OPTIONS, deps);
+  return readSentinel({ path, inputs: [], previous: profile }, options, deps);
 }
 
 function entries(): string[] {
@@ -73,6 +73,10 @@ function age(): string {
 function sizesIn(directory: string): [string, number][] {
   const files = readdirSync(directory).sort();
   return files.map((file) => [file, statSync(join(directory, file)).size]);
+}
+
+function bytesIn(directory: string): number {
+  return sizesIn(directory).reduce((sum, [, bytes]) => sum + bytes, 0);
 }
 
 function wasUsed(directory: string): boolean {
@@ -168,13 +172,37 @@ describe("optimised models that are kept", () => {
     mkdirSync(join(keptDirectory, "draft-old"), { recursive: true });
     mkdirSync(join(keptDirectory, "draft-new"));
     utimesSync(join(keptDirectory, "draft-old"), LONG_AGO, LONG_AGO);
-    expectGood(await repeat({ options: { ...OPTIONS, keptBytesMax: 1_000 } }));
+    expectGood(await repeat({ options: { ...OPTIONS, keptBytesMax: statSync(path).size } }));
     expect(entries()).toEqual(["draft-new"]);
   });
 
-  it("are none where nothing is to be kept, or cannot be", async () => {
+  it("are not even written where the model alone is too large", async () => {
+    const keptBytesMax = statSync(path).size - 1;
+    expectGood(await repeat({ options: { ...OPTIONS, keptBytesMax } }));
+    expect(existsSync(keptDirectory)).toBe(false);
+  });
+
+  it("go where nothing is to be kept any longer", async () => {
+    await repeat();
+    expect(entries()).toHaveLength(1);
     expectGood(await repeat({ options: { ...OPTIONS, keptBytesMax: 0 } }));
     expect(entries()).toEqual([]);
+  });
+
+  it("make room beside a file that is none of them", async () => {
+    mkdirSync(keptDirectory);
+    writeFileSync(join(keptDirectory, "stray"), "");
+    await repeat();
+    const directory = entries().find((name) => name !== "stray")!;
+    utimesSync(join(keptDirectory, directory), LONG_AGO, LONG_AGO);
+    const sentinel = { blocks: [{ firstLayer: 2, lastLayer: 2, medianMs: 1 }] };
+    const tight = { ...OPTIONS, keptBytesMax: bytesIn(join(keptDirectory, directory)) };
+    await look({ ...first, sentinel }, tight);
+    expect(entries()).not.toContain(directory);
+  });
+
+  it("are none where nothing can be kept", async () => {
     expectGood(await repeat({ into: join(path, "kept") }));
+    expectGood(await repeat({ into: path }));
   });
 });
