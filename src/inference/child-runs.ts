@@ -13,6 +13,8 @@ const SETTLED_RUNS = 20;
 const RUNS_PER_REPEAT_MAX = 2;
 /** Between two readings of the yardstick runs go on for so long at least. */
 const READING_EVERY_MS = 5;
+/** And for as long as a reading, in yardsticks: a slow processor would do little else than read. */
+const READING_EVERY_YARDSTICKS = 2;
 
 export interface TimedRuns {
   /** At the processor's usual speed. */
@@ -44,11 +46,14 @@ export async function timeRuns(
   let first = await warmUp(repeat, run);
   const warmAtMs = performance.now();
   const isExact = stability !== undefined && processor.isOneThread;
-  const slowdown = isExact ? await createSlowdown(processor) : () => Promise.resolve(1);
+  const { everyMs, slowdown } = isExact ? await takeReadings(processor) : AS_IT_IS;
   const samples: Sample[] = [];
   for (;;) {
     const wanted = isExact ? Math.max(1, stability.repeatsMax - samples.length) : 1;
-    const { runs, last } = await timeSome(run, Math.min(wanted, SETTLED_RUNS));
+    const { runs, last } = await timeSome(run, {
+      runsMax: Math.min(wanted, SETTLED_RUNS),
+      everyMs,
+    });
     first ??= last;
     const factor = await slowdown();
     samples.push(...runs.map((one) => ({ ...one, slowdown: factor })));
@@ -62,17 +67,26 @@ export async function timeRuns(
   }
 }
 
-/** By what runs were slower than usual since it was called last, or since now. */
-async function createSlowdown(
-  processor: Pick<Processor, "usualMs" | "read">,
-): Promise<() => Promise<number>> {
+interface Readings {
+  /** Milliseconds of runs for each reading. */
+  everyMs: number;
+  /** By what runs were slower than usual since it was called last, or since it was made. */
+  slowdown: () => Promise<number>;
+}
+
+const AS_IT_IS: Readings = { everyMs: READING_EVERY_MS, slowdown: () => Promise.resolve(1) };
+
+async function takeReadings(processor: Pick<Processor, "usualMs" | "read">): Promise<Readings> {
   const usualMs = await processor.usualMs();
   let beforeMs = await processor.read();
-  return async () => {
-    const afterMs = await processor.read();
-    const meanMs = (beforeMs + afterMs) / 2;
-    beforeMs = afterMs;
-    return slowdownOf(meanMs, usualMs);
+  return {
+    everyMs: Math.max(READING_EVERY_MS, READING_EVERY_YARDSTICKS * usualMs),
+    async slowdown() {
+      const afterMs = await processor.read();
+      const meanMs = (beforeMs + afterMs) / 2;
+      beforeMs = afterMs;
+      return slowdownOf(meanMs, usualMs);
+    },
   };
 }
 
@@ -116,9 +130,9 @@ function judge(
 /** Times so many runs at most, and no further one once it is time for another reading. */
 async function timeSome(
   run: () => Promise<Tensors>,
-  runsMax: number,
+  { runsMax, everyMs }: { runsMax: number; everyMs: number },
 ): Promise<{ runs: Run[]; last: Tensors }> {
-  const untilMs = performance.now() + READING_EVERY_MS;
+  const untilMs = performance.now() + everyMs;
   const runs: Run[] = [];
   for (;;) {
     const { value: last, wallMs, cpuMs } = await timed(run);

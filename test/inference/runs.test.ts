@@ -56,6 +56,24 @@ describe("timeRuns", () => {
     expect(model.calls).toBeLessThanOrEqual(1 + 9);
   });
 
+  it("reads the yardstick no longer than it runs where that takes long", async () => {
+    const yardstickMs = 30;
+    let readings = 0;
+    const slow = {
+      isOneThread: true,
+      usualMs: () => Promise.resolve(yardstickMs),
+      read() {
+        readings += 1;
+        return Promise.resolve(yardstickMs);
+      },
+    };
+    const model = work(1);
+    const stability = { ...REPEAT.stability, repeatsMax: 20 };
+    await timeRuns({ ...REPEAT, stability, settleMs: 60_000 }, slow, model.run);
+    // Before the first run and behind the last; a third where the machine is busy.
+    expect(readings).toBeLessThanOrEqual(3);
+  });
+
   it("runs just so often where no certainty is asked for, and counts runs as they are", async () => {
     const model = work();
     const { samplesMs } = await timeRuns(EXACTLY, processor(4), model.run);
