@@ -85,8 +85,10 @@ describe("agreesWithEarlier", () => {
     expect(agreesWithEarlier([103, 105, 101, 101], target)).toBe(true);
   });
 
-  it("believes no runs of which one is far off", () => {
+  it("believes no two runs of which one is far off, nor more of which many are", () => {
     expect(agreesWithEarlier([90, 110], target)).toBe(false);
+    expect(agreesWithEarlier([115, 100, 101], target)).toBe(true);
+    expect(agreesWithEarlier([115, 100, 101, 88], target)).toBe(false);
   });
 
   it("agrees with nothing where nothing was measured before", () => {
