@@ -1,9 +1,12 @@
-import { createPrivateKey, X509Certificate } from "node:crypto";
+import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { AppError, errorMessage } from "../core/index.js";
 import type { TlsOptions } from "./options.js";
 
 const PEM_CERTIFICATE = /-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----[^-]*-----END \1-----/g;
 const PEM_BEGIN = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----/g;
+const PEM_KEY = /-----BEGIN (?:\w+ )?PRIVATE KEY-----/;
+/** Of PKCS #8, and of the older form. */
+const PEM_KEY_ENCRYPTED = /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m;
 
 /** What is wrong with one of the texts, in words that follow its name. */
 export interface CertificateProblem {
@@ -26,7 +29,7 @@ export function certificateProblem({ ca, cert, key }: TlsOptions): CertificatePr
   if (key === undefined) return { of: "cert", message: "needs the key that belongs to it" };
   const chain = certificatesOf(cert);
   if (typeof chain === "string") return { of: "cert", message: chain };
-  const privateKey = read(() => createPrivateKey(key));
+  const privateKey = privateKeyOf(key);
   if (typeof privateKey === "string") return { of: "key", message: privateKey };
   const isOwn = chain[0]?.checkPrivateKey(privateKey) === true;
   return isOwn ? undefined : { of: "key", message: "is not the key of the first certificate" };
@@ -46,16 +49,27 @@ export function refuseBadCertificates(
 function certificatesOf(text: string): X509Certificate[] | string {
   const blocks = text.match(PEM_CERTIFICATE) ?? [];
   if (blocks.length === 0 || blocks.length !== text.match(PEM_BEGIN)?.length) {
-    return "is no PEM text of whole certificates";
+    const isKey = blocks.length === 0 && PEM_KEY.test(text);
+    return isKey ? "is a private key and no certificate" : "is no PEM text of whole certificates";
   }
-  return read(() => blocks.map((block) => new X509Certificate(block)));
-}
-
-/** What OpenSSL says does not repeat the text, so that no key gets into a log. */
-function read<T>(parse: () => T): T | string {
   try {
-    return parse();
+    return blocks.map((block) => new X509Certificate(block));
   } catch (cause) {
     return `cannot be read: ${errorMessage(cause)}`;
+  }
+}
+
+/** A key; or what is wrong with the text, of which nothing is repeated, so that no key gets into a log. */
+function privateKeyOf(text: string): KeyObject | string {
+  if (PEM_KEY_ENCRYPTED.test(text)) {
+    return "is encrypted; `openssl pkey -in KEY -out PLAIN` takes its passphrase off";
+  }
+  try {
+    return createPrivateKey(text);
+  } catch {
+    const isCertificate = typeof certificatesOf(text) !== "string";
+    return isCertificate
+      ? "is a certificate and no private key"
+      : "is no PEM text of a whole private key";
   }
 }

@@ -32,18 +32,18 @@ describe("certificates that the configuration names", () => {
 
   it("are read before anything starts: each that is no good is named with its line", async () => {
     expect(await errorsOf(loadDaemonConfig, listen("server.key", "server.key"))).toEqual([
-      "file:3:15 listen.tls.certFile: is no PEM text of whole certificates",
+      "file:3:15 listen.tls.certFile: is a private key and no certificate",
     ]);
     expect(await errorsOf(loadDaemonConfig, listen("server.pem", "agent.key"))).toEqual([
       "file:4:14 listen.tls.keyFile: is not the key of the first certificate",
     ]);
     const clients = `    clientCaFile: ${file("ca.key")}\n`;
     expect(await errorsOf(loadDaemonConfig, listen("server.pem", "server.key", clients))).toEqual([
-      "file:5:19 listen.tls.clientCaFile: is no PEM text of whole certificates",
+      "file:5:19 listen.tls.clientCaFile: is a private key and no certificate",
     ]);
     const broker = `  tls:\n    caFile: ${file("agent.key")}\n`;
     expect(await errorsOf(loadAgentConfig, agent(broker))).toEqual([
-      "file:6:13 mqtt.tls.caFile: is no PEM text of whole certificates",
+      "file:6:13 mqtt.tls.caFile: is a private key and no certificate",
     ]);
     const half = `daemonTls:\n  certFile: ${file("agent.pem")}\n`;
     expect(await errorsOf(loadAgentConfig, agent(half))).toEqual([

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from "node:crypto";
 import { afterAll, describe, expect, it } from "vitest";
 import { certificateProblem, type TlsOptions } from "../../src/https/index.js";
 import { makeCertificates } from "../support/certificates.js";
@@ -11,6 +12,12 @@ afterAll(() => {
 const ca = ours.text("ca.pem");
 const own = { cert: ours.text("client.pem"), key: ours.text("client.key") };
 
+function encrypted(type: "pkcs1" | "pkcs8"): string {
+  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const lock = { cipher: "aes-256-cbc", passphrase: "secret" };
+  return privateKey.export({ type, format: "pem", ...lock }).toString();
+}
+
 describe("certificates that are given as texts", () => {
   const torn = ca.slice(0, ca.length / 2);
   const noDer = ca.replace(/^M/m, "A");
@@ -21,9 +28,12 @@ describe("certificates that are given as texts", () => {
     ["half a certificate", { ca: torn }, ["ca", /is no PEM/]],
     ["half a second one", { ca: `${ca}${torn}` }, ["ca", /is no PEM/]],
     ["what is in PEM no certificate", { ca: noDer }, ["ca", /cannot be read/]],
-    ["a key for a certificate", { ...own, cert: own.key }, ["cert", /is no PEM/]],
-    ["a certificate for a key", { ...own, key: own.cert }, ["key", /cannot be read/]],
-    ["no key at all", { ...own, key: "secret" }, ["key", /cannot be read: (?!.*secret)/]],
+    ["a key for a certificate", { ...own, cert: own.key }, ["cert", /is a private key/]],
+    ["a certificate for a key", { ...own, key: own.cert }, ["key", /is a certificate/]],
+    ["no key at all", { ...own, key: "secret" }, ["key", /is no PEM (?!.*secret)/]],
+    ["half a key", { ...own, key: own.key.slice(0, 100) }, ["key", /is no PEM/]],
+    ["an encrypted key", { ...own, key: encrypted("pkcs8") }, ["key", /is encrypted; .*openssl/]],
+    ["one in the older form", { ...own, key: encrypted("pkcs1") }, ["key", /is encrypted/]],
     ["another's key", { ...own, key: foreign.text("client.key") }, ["key", /is not the key/]],
     ["a certificate alone", { cert: own.cert }, ["cert", /needs the key/]],
     ["a key alone", { key: own.key }, ["key", /needs the certificate/]],
