@@ -1,5 +1,7 @@
+import { z } from "zod";
 import { AppError } from "../core/index.js";
 import { request } from "../https/index.js";
+import { parseJson } from "../protocol/index.js";
 import { type DaemonLogin, unreachable } from "./daemon-login.js";
 
 const BODY_BYTES_MAX = 67_108_864;
@@ -37,6 +39,15 @@ export async function askDaemon(login: DaemonLogin, question: Question): Promise
     const late = new Error(`no answer within ${question.timeoutMs} ms`, { cause });
     throw unreachable(login.url, timeout.aborted ? late : cause);
   }
+}
+
+const refusalSchema = z.object({ error: z.object({ message: z.string() }) });
+
+/** The error of a command that the daemon refused, in the daemon's words where it gave some. */
+export function refused({ status, text }: Reply): AppError {
+  const refusal = parseJson(text, refusalSchema);
+  const why = refusal.ok ? refusal.value.error.message : "it does not say why";
+  return new AppError("COMMAND_FAILED", `the daemon refused (HTTP status ${status}): ${why}`);
 }
 
 async function boundedText(response: AsyncIterable<Buffer>): Promise<string> {

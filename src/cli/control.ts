@@ -1,8 +1,7 @@
 import { Argument, Command, Option } from "commander";
-import { z } from "zod";
 import { AppError } from "../core/index.js";
-import { type Control, parseJson, parseValue, type Pin, pinSchema } from "../protocol/index.js";
-import { askDaemon, type Reply } from "./ask-daemon.js";
+import { type Control, parseValue, type Pin, pinSchema } from "../protocol/index.js";
+import { askDaemon, refused } from "./ask-daemon.js";
 import { addDaemonOptions, type DaemonFlags, readLogin } from "./daemon-login.js";
 import type { Terminal } from "./terminal.js";
 
@@ -66,12 +65,5 @@ async function send(
     signal: terminal.signal,
   });
   if (reply.status >= 200 && reply.status < 300) return;
-  throw new AppError("COMMAND_FAILED", `the daemon refused: ${refusalOf(reply)}`);
-}
-
-const refusalSchema = z.object({ error: z.object({ message: z.string() }) });
-
-function refusalOf({ status, text }: Reply): string {
-  const refusal = parseJson(text, refusalSchema);
-  return refusal.ok ? refusal.value.error.message : `HTTP status ${status}`;
+  throw refused(reply);
 }

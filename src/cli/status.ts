@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { printable } from "../core/index.js";
 import { parseJson, type Status, statusSchema } from "../protocol/index.js";
-import { askDaemon } from "./ask-daemon.js";
+import { askDaemon, refused } from "./ask-daemon.js";
 import {
   addDaemonOptions,
   type DaemonFlags,
@@ -16,6 +16,7 @@ import type { Terminal } from "./terminal.js";
 
 const STATUS_PATH = "/api/v1/status";
 const TIMEOUT_MS = 10_000;
+const LOGIN_REFUSED = new Set([401, 403]);
 
 export function statusCommand(terminal: Terminal): Command {
   const command = new Command("status").description(
@@ -37,11 +38,15 @@ Examples:
     });
 }
 
-/** Asks the daemon. Throws DAEMON_UNREACHABLE where no daemon of this kind answers. */
+/**
+ * Asks the daemon. Throws COMMAND_FAILED where it wants another login, DAEMON_UNREACHABLE where no daemon
+ * of this kind answers.
+ */
 async function fetchStatus(login: DaemonLogin, signal: AbortSignal): Promise<Status> {
   const { url } = login;
   const question = { path: STATUS_PATH, timeoutMs: TIMEOUT_MS, signal };
   const reply = await askDaemon(login, question);
+  if (LOGIN_REFUSED.has(reply.status)) throw refused(reply);
   if (reply.status !== 200) throw unreachable(url, new Error(`HTTP status ${reply.status}`));
   const status = parseJson(reply.text, statusSchema);
   if (!status.ok) throw unreachable(url, new Error(`this is no status: ${status.message}`));

@@ -144,7 +144,10 @@ describe("a daemon with a private authority and mutual TLS", () => {
       expect.stringMatching(/401/),
       expect.stringMatching(/4006/),
     ]);
-    expect(await scissiond("status", ...login)).toEqual([1, expect.stringContaining("401")]);
+    expect(await scissiond("status", ...login)).toEqual([
+      1,
+      expect.stringMatching(/the daemon refused \(HTTP status 401\): .*token/),
+    ]);
     const untrusted = await scissiond("status", "--url", url, ...boss);
     expect(untrusted).toEqual([1, expect.stringMatching(/certificate/)]);
     const half = await scissiond("watch", ...login, "--cert", ours.path("boss.pem"));
