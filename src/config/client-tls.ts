@@ -1,5 +1,10 @@
 import type { z } from "zod";
-import { certificateProblem, type TlsOptions } from "../https/index.js";
+import {
+  certificateOutOfDate,
+  type CertificateProblem,
+  certificateProblem,
+  type TlsOptions,
+} from "../https/index.js";
 import type { Finding, Path } from "./problem.js";
 import { readNamedFile } from "./secrets.js";
 import type { clientTlsSchema } from "./sections.js";
@@ -33,16 +38,27 @@ export async function resolveClientTls(
   return {
     tls,
     errors: unread.length > 0 ? unread : certificateErrors(tls, (of) => [...path, `${of}File`]),
-    warnings: files.flatMap(({ warnings }) => warnings),
+    warnings: [
+      ...files.flatMap(({ warnings }) => warnings),
+      ...certificateWarnings(tls, (of) => [...path, `${of}File`]),
+    ],
   };
 }
 
+type PathOf = (of: keyof TlsOptions) => Path;
+
 /** What is wrong with the texts, at the key that names the file. */
-export function certificateErrors(
-  tls: TlsOptions,
-  pathOf: (of: keyof TlsOptions) => Path,
-): Finding[] {
-  const problem = certificateProblem(tls);
-  if (problem === undefined) return [];
-  return [{ path: pathOf(problem.of), at: "value", message: problem.message }];
+export function certificateErrors(tls: TlsOptions, pathOf: PathOf): Finding[] {
+  return findingsOf(certificateProblem(tls), pathOf);
+}
+
+/** Certificates that are out of date by this machine's clock. */
+export function certificateWarnings(tls: TlsOptions, pathOf: PathOf): Finding[] {
+  return findingsOf(certificateOutOfDate(tls, Date.now()), pathOf);
+}
+
+function findingsOf(problem: CertificateProblem | undefined, pathOf: PathOf): Finding[] {
+  return problem === undefined
+    ? []
+    : [{ path: pathOf(problem.of), at: "value", message: problem.message }];
 }

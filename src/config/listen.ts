@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import type { PublisherOptions } from "../publisher/options.js";
-import { certificateErrors } from "./client-tls.js";
+import { certificateErrors, certificateWarnings } from "./client-tls.js";
 import type { Finding, Path } from "./problem.js";
 import { type FileContents, readNamedFile } from "./secrets.js";
 
@@ -41,6 +41,6 @@ export async function resolveListen(
       },
     },
     errors: unread.length > 0 ? unread : certificateErrors(texts, pathOf),
-    warnings: files.flatMap(({ warnings }) => warnings),
+    warnings: [...files.flatMap(({ warnings }) => warnings), ...certificateWarnings(texts, pathOf)],
   };
 }

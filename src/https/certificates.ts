@@ -35,6 +35,24 @@ export function certificateProblem({ ca, cert, key }: TlsOptions): CertificatePr
   return isOwn ? undefined : { of: "key", message: "is not the key of the first certificate" };
 }
 
+/**
+ * The first certificate that is good but not at `nowMs` (Unix milliseconds). Not an error: a clock that
+ * is set later than everything else starts, as on many devices, would make one of every certificate.
+ */
+export function certificateOutOfDate(
+  { ca, cert }: TlsOptions,
+  nowMs: number,
+): CertificateProblem | undefined {
+  for (const [of, text] of [["ca", ca] as const, ["cert", cert] as const]) {
+    const chain = text === undefined ? [] : certificatesOf(text);
+    for (const { validFrom, validTo } of typeof chain === "string" ? [] : chain) {
+      if (nowMs > Date.parse(validTo)) return { of, message: `was valid until ${validTo}` };
+      if (nowMs < Date.parse(validFrom)) return { of, message: `is valid from ${validFrom} on` };
+    }
+  }
+  return undefined;
+}
+
 /** Throws USAGE for what `certificateProblem` finds; `nameOf` is what the user calls the text. */
 export function refuseBadCertificates(
   tls: TlsOptions,

@@ -1,4 +1,5 @@
 export {
+  certificateOutOfDate,
   type CertificateProblem,
   certificateProblem,
   refuseBadCertificates,

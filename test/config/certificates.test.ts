@@ -51,6 +51,19 @@ describe("certificates that the configuration names", () => {
     ]);
   });
 
+  it("are warned of where they are out of date", async () => {
+    const old = makeCertificates({ server: "localhost" }, { days: -1 });
+    const path = join(directory, "old.yaml");
+    const [certFile, keyFile] = [old.path("server.pem"), old.path("server.key")];
+    await writeFile(path, `listen:\n  tls:\n    certFile: ${certFile}\n    keyFile: ${keyFile}\n`);
+    const loaded = await loadDaemonConfig(path, {});
+    old.remove();
+    const warnings = loaded.ok ? loaded.warnings.map(formatProblem) : [];
+    expect(warnings).toContainEqual(
+      expect.stringMatching(/:3:15 listen\.tls\.certFile: was valid until /),
+    );
+  });
+
   it("are taken where they are good", async () => {
     const clients = `    clientCaFile: ${file("ca.pem")}\n`;
     expect(await errorsOf(loadDaemonConfig, listen("server.pem", "server.key", clients))).toEqual(

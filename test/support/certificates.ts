@@ -11,7 +11,10 @@ export interface Certificates {
 }
 
 /** An authority (`ca.pem`), and what it signed: `names` are files, by the common name in each. */
-export function makeCertificates(names: Readonly<Record<string, string>>): Certificates {
+export function makeCertificates(
+  names: Readonly<Record<string, string>>,
+  { days = 2 }: { days?: number } = {},
+): Certificates {
   const directory = mkdtempSync(join(tmpdir(), "scissiond-tls-"));
   const openssl = (...words: string[]): void => {
     execFileSync("openssl", words, { cwd: directory, stdio: "ignore" });
@@ -23,7 +26,7 @@ export function makeCertificates(names: Readonly<Record<string, string>>): Certi
   for (const [name, commonName] of Object.entries(names)) {
     const asked = ["-subj", `/CN=${commonName}`, "-keyout", `${name}.key`, "-out", `${name}.csr`];
     openssl("req", ...ec, ...asked);
-    const signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2"];
+    const signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", String(days)];
     const where = commonName === "localhost" ? ["-extfile", "san"] : [];
     openssl("x509", "-req", "-in", `${name}.csr`, ...signed, ...where, "-out", `${name}.pem`);
   }
