@@ -2,6 +2,7 @@ import { html } from "hono/html";
 import type { Status } from "../protocol/index.js";
 
 type Html = ReturnType<typeof html>;
+type Cell = string | Html;
 
 const REFRESH_SECONDS = 5;
 /** Less than this is not worth a word. */
@@ -22,6 +23,7 @@ export function statusPage(status: Status): Html {
 <style>
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; color-scheme: light dark; }
 table { border-collapse: collapse; width: 100%; margin: 0 0 1.5rem; }
+td span { white-space: nowrap; }
 th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #8884; vertical-align: top; }
 </style>
 </head>
@@ -49,7 +51,7 @@ function progressList({ benchmark }: Status): Html | string {
   )}</ul>`;
 }
 
-function table(title: string, headings: readonly string[], rows: readonly string[][]): Html {
+function table(title: string, headings: readonly string[], rows: readonly Cell[][]): Html {
   return html`<h2>${title}</h2>
 <table>
 <thead><tr>${headings.map((heading) => html`<th scope="col">${heading}</th>`)}</tr></thead>
@@ -57,14 +59,16 @@ function table(title: string, headings: readonly string[], rows: readonly string
 </table>`;
 }
 
-function pipelineRow({ name, plan, lastDecision }: Status["pipelines"][number]): string[] {
+function pipelineRow({ name, plan, lastDecision }: Status["pipelines"][number]): Cell[] {
   const summary = lastDecision?.summary ?? "";
   if (plan === null) return [name, "", "none yet", "", summary];
-  const stages = plan.partitions
-    .map((partition) => `${partition.node}: layers ${partition.firstLayer}–${partition.lastLayer}`)
-    .join(" → ");
+  // Lines break between partitions, not within one.
+  const stages = plan.partitions.map(
+    ({ node, firstLayer, lastLayer }, index) =>
+      html`${index === 0 ? "" : " → "}<span>${node}: layers ${firstLayer}–${lastLayer}</span>`,
+  );
   const latency = `${plan.predictedLatencyMs.toFixed(1)} ms`;
-  return [name, String(plan.revision), stages, latency, summary];
+  return [name, String(plan.revision), html`${stages}`, latency, summary];
 }
 
 function nodeRow(node: Status["nodes"][number]): string[] {
