@@ -23,7 +23,7 @@ export async function startHearing(running: Running): Promise<Telemetry> {
   const log = running.log.child({ component: "telemetry" });
   let mqtt = config.mqtt.client;
   if (config.mqtt.broker !== undefined) {
-    const broker = await startBroker(config.mqtt.broker, { log });
+    const broker = await startBroker(config.mqtt.broker, { log: running.log });
     teardown.defer("broker", () => broker.stop());
     mqtt = { ...mqtt, url: broker.url };
   }
@@ -96,7 +96,11 @@ async function startProbing(
   const { config } = running.desired;
   const log = running.log.child({ component: "probe" });
   if (config.probeServer.enabled) {
-    const server = await startProbeServer(config.probeServer, { log, clock, gate });
+    const server = await startProbeServer(config.probeServer, {
+      log: running.log,
+      clock,
+      gate,
+    });
     teardown.defer("probe server", () => server.stop());
   }
   const prober = startLinkProber(
