@@ -69,9 +69,8 @@ export function blocksInOrder(
       blockOf.set(kernel.name, block);
     }
   }
-  const times = timesOfBlocks(runs, blockOf, blocks);
-  if (times === undefined || times.covered < COVERED_MIN) return undefined;
-  return { blockMs: times.blockMs, blockOf };
+  const blockMs = coveredTimes(runs, blockOf, blocks);
+  return blockMs && { blockMs, blockOf };
 }
 
 /** The same for a session whose kernels are known by their names; undefined where they are others. */
@@ -84,6 +83,15 @@ export function blocksNamed(
   if (runs === undefined) return undefined;
   if (runs.some(({ kernels }) => kernels.length !== blockOf.size)) return undefined;
   if ([...blockOf.values()].some((block) => block >= blocks)) return undefined;
+  return coveredTimes(runs, blockOf, blocks);
+}
+
+/** Milliseconds of each block; undefined where kernels are too small a part of the model's time. */
+function coveredTimes(
+  runs: readonly ProfiledRun[],
+  blockOf: ReadonlyMap<string, number>,
+  blocks: number,
+): number[] | undefined {
   const times = timesOfBlocks(runs, blockOf, blocks);
   return times === undefined || times.covered < COVERED_MIN ? undefined : times.blockMs;
 }

@@ -5,12 +5,11 @@ import {
   tensorsAcross,
   withExtraOutputs,
 } from "../model/index.js";
-import type { CutPointInfo, TensorInfo } from "../protocol/index.js";
+import type { TensorInfo } from "../protocol/index.js";
 import { compareOutputs, refuseUnstable } from "./child-compare.js";
 import { madeUpInputs } from "./child-inputs.js";
-import { type Kept, type KeptModel, keeping } from "./child-kept.js";
-import type { Optimised } from "./child-optimised.js";
-import { timeKernels } from "./child-profile.js";
+import { keeping } from "./child-kept.js";
+import { type KernelContext, timeKernels } from "./child-profile.js";
 import { openSession, type Session } from "./child-session.js";
 import { infoOf, type Tensors } from "./child-tensors.js";
 import { tinyModel } from "./child-tiny.js";
@@ -27,20 +26,10 @@ import type {
 } from "./messages.js";
 import type { Processor } from "./processor.js";
 
-interface Context {
+interface Context extends KernelContext {
   /** The model for the shapes of its inputs; without them, as far as sessions of the whole go. */
   bound: () => Promise<OnnxModel>;
-  /** The whole model, external data included. */
-  bytes: Uint8Array;
-  config: ChildConfig;
-  optimised: Optimised;
-  /** Present where the model was benchmarked before, and what is made of it may be kept. */
-  kept: Kept | undefined;
-  noted: KeptModel;
-  processor: Processor;
-  feeds: Tensors;
   types: Map<string, TensorInfo>;
-  cutPoints: readonly CutPointInfo[];
   outputs: readonly TensorInfo[];
 }
 

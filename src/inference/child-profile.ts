@@ -10,11 +10,13 @@ import type { Tensors } from "./child-tensors.js";
 import type { ChildConfig, KernelOrder, Profiled, ProfileRequest } from "./messages.js";
 import type { Processor } from "./processor.js";
 
-interface Context {
+/** What it takes to time the kernels of a model. */
+export interface KernelContext {
   /** The whole model, external data included. */
   bytes: Uint8Array;
   config: ChildConfig;
   optimised: Optimised;
+  /** Present where the model was benchmarked before, and what is made of it may be kept. */
   kept: Kept | undefined;
   noted: KeptModel;
   processor: Processor;
@@ -26,7 +28,7 @@ type TimedKernels = { timed: TimedSession; kernels: Profiled["kernels"] };
 
 /** Times of blocks by the kernels of the whole model, in the cheapest way that tells them. */
 export async function timeKernels(
-  context: Context,
+  context: KernelContext,
   request: ProfileRequest,
   outputNames: readonly string[],
 ): Promise<TimedKernels> {
@@ -54,7 +56,7 @@ interface KnownOrder {
 
 /** The same with what was kept of the model; undefined where that is nothing, or not what it was. */
 async function timeKept(
-  context: Context,
+  context: KernelContext,
   { request, order, outputNames }: KnownOrder,
 ): Promise<TimedKernels | undefined> {
   const { kept, config } = context;
@@ -76,7 +78,7 @@ async function timeKept(
 
 /** The same with the model itself, which is kept. */
 async function timeKnown(
-  context: Context,
+  context: KernelContext,
   { request, order, outputNames }: KnownOrder,
 ): Promise<TimedKernels | undefined> {
   const { bytes, optimised, kept, noted, feeds } = context;
@@ -98,7 +100,7 @@ async function timeKnown(
 /** Runs the whole model under the profiler and then without it, in one session. */
 async function timeBoth(
   { session, openMs, endProfiling }: ProfiledSession,
-  { processor, feeds }: Context,
+  { processor, feeds }: KernelContext,
   how: { request: ProfileRequest; outputNames: readonly string[] },
 ): Promise<{ timed: TimedSession; profile: string | undefined }> {
   const { repeat, profiled } = how.request;
