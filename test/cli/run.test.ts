@@ -1,7 +1,7 @@
 import { chmod, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { freePort, type RunningProcess, spawnScissiond } from "../support/daemon-process.js";
+import { freePort, kill, type RunningProcess, spawnScissiond } from "../support/daemon-process.js";
 import { until } from "../support/poll.js";
 import { siteYaml, writeSite } from "../support/site.js";
 
@@ -18,8 +18,7 @@ beforeEach(async () => {
   await chmod(notify, 0o755);
 });
 afterEach(async () => {
-  daemon?.signal("SIGKILL");
-  await daemon?.ended;
+  if (daemon !== undefined) await kill(daemon);
   await site.remove();
 });
 

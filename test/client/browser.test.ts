@@ -1,9 +1,10 @@
-import { createHash } from "node:crypto";
 import type { Browser, Page } from "playwright-core";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { chromiumPath, type PageServer, servePage, startBrowser } from "../support/browser.js";
+import { tokenClient } from "../support/clients.js";
 import {
   freePort,
+  kill,
   killedBy,
   type RunningProcess,
   spawnScissiond,
@@ -87,11 +88,10 @@ describe.skipIf(path === undefined)(
       daemon: RunningProcess;
     }> {
       const [http, broker] = [await freePort(), await freePort()];
-      const tokenSha256 = createHash("sha256").update(TOKEN).digest("hex");
       const files = await writeSite({
         listen: {
           port: http,
-          clients: [{ name: "dashboard", role: "observer", tokenSha256 }],
+          clients: [tokenClient("dashboard", "observer", { token: TOKEN })],
           allowedOrigins: [server.origin],
         },
         mqtt: { broker: { port: broker }, reconnect: { minMs: 50, maxMs: 200 } },
@@ -130,8 +130,7 @@ describe.skipIf(path === undefined)(
       await until(isNewer, { timeoutMs: 20_000, what: "an update in the page" });
       expect((await updates()).at(-1)!.kind).toBe("update");
 
-      daemon.signal("SIGKILL");
-      await daemon.ended;
+      await kill(daemon);
       const before = (await updates()).at(-1)!.revisions[0]!;
       await until(async () => (await states()).includes("disconnected"));
       start();
@@ -162,8 +161,7 @@ describe.skipIf(path === undefined)(
       await until(isPlanned, { timeoutMs: 20_000, what: "a plan in the page" });
       // The next update is asked for, and what came is cached, once the page is idle again.
       await until(() => page.evaluate("localStorage.getItem('scissiond.plans')"));
-      daemon.signal("SIGKILL");
-      await daemon.ended;
+      await kill(daemon);
       await open(url);
       await until(async () => (await updates()).length > 0, { what: "the cached plan" });
       expect((await updates())[0]).toMatchObject({ kind: "snapshot", origin: "cache" });

@@ -1,6 +1,12 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { type Status, statusSchema } from "../../src/protocol/index.js";
-import { freePort, type RunningProcess, spawnScissiond } from "../support/daemon-process.js";
+import {
+  freePort,
+  kill,
+  killedBy,
+  type RunningProcess,
+  spawnScissiond,
+} from "../support/daemon-process.js";
 import { until } from "../support/poll.js";
 import { startSite, writeSite } from "../support/site.js";
 
@@ -21,13 +27,9 @@ describe("an operator's order to measure, over kill -9", () => {
       mqtt: { broker: { port: broker }, reconnect: { minMs: 20, maxMs: 50 } },
     });
     cleanup.push(() => files.remove());
-    const start = (): RunningProcess => spawnScissiond(["run", "--config", files.configPath]);
+    const start = (): RunningProcess =>
+      killedBy(cleanup, spawnScissiond(["run", "--config", files.configPath]));
     let daemon = start();
-    const kill = async (): Promise<void> => {
-      daemon.signal("SIGKILL");
-      await daemon.ended;
-    };
-    cleanup.push(kill);
     const site = await startSite(`mqtt://127.0.0.1:${broker}`);
     cleanup.push(() => site.stop());
 
@@ -58,7 +60,7 @@ describe("an operator's order to measure, over kill -9", () => {
     await measuredSince(0);
     for (let round = 0; round < KILLS; round += 1) {
       const askedMs = await order();
-      await kill();
+      await kill(daemon);
       daemon = start();
       await measuredSince(askedMs);
     }
@@ -72,7 +74,7 @@ describe("an operator's order to measure, over kill -9", () => {
     await until(async () => (await status())?.benchmark.running === null, WAIT);
     const commanded = site.device.commanded.length;
     const doneMs = Date.now();
-    await kill();
+    await kill(daemon);
     daemon = start();
     await measuredSince(0);
     await until(async () => (await status())?.nodes.every(({ online }) => online), WAIT);

@@ -1,7 +1,13 @@
-import { createHash } from "node:crypto";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Decision, PlanDocument, Status } from "../../src/protocol/index.js";
-import { freePort, type RunningProcess, spawnScissiond } from "../support/daemon-process.js";
+import { tokenClient } from "../support/clients.js";
+import {
+  freePort,
+  kill,
+  killedBy,
+  type RunningProcess,
+  spawnScissiond,
+} from "../support/daemon-process.js";
 import { until } from "../support/poll.js";
 import { startSite, writeSite } from "../support/site.js";
 
@@ -17,35 +23,26 @@ describe("operator control over kill -9", () => {
   it("records every wish, keeps it, and says when a pinned configuration cannot be", async () => {
     const [http, broker] = [await freePort(), await freePort()];
     const url = `http://127.0.0.1:${http}`;
-    const client = (name: string, role: string, more: object = {}): object => ({
-      name,
-      role,
-      tokenSha256: createHash("sha256").update(`${name}-token`).digest("hex"),
-      ...more,
-    });
     const files = await writeSite({
       listen: {
         port: http,
         clients: [
-          client("boss", "admin"),
-          client("cam-1", "runtime", { nodes: ["cam-1"] }),
-          client("screen", "observer"),
+          tokenClient("boss", "admin"),
+          tokenClient("cam-1", "runtime", { nodes: ["cam-1"] }),
+          tokenClient("screen", "observer"),
         ],
       },
       mqtt: { broker: { port: broker }, reconnect: { minMs: 50, maxMs: 200 } },
     });
     cleanup.push(() => files.remove());
-    let daemon: RunningProcess = spawnScissiond(["run", "--config", files.configPath]);
-    const kill = async (): Promise<void> => {
-      daemon.signal("SIGKILL");
-      await daemon.ended;
-    };
+    const start = (): RunningProcess =>
+      killedBy(cleanup, spawnScissiond(["run", "--config", files.configPath]));
+    let daemon = start();
     const restart = async (): Promise<void> => {
-      await kill();
-      daemon = spawnScissiond(["run", "--config", files.configPath]);
+      await kill(daemon);
+      daemon = start();
       await until(() => status().catch(() => undefined), { timeoutMs: 20_000, what: "restart" });
     };
-    cleanup.push(kill);
     const site = await startSite(`mqtt://127.0.0.1:${broker}`);
     cleanup.push(() => site.stop());
 

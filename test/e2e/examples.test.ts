@@ -1,11 +1,12 @@
 import { spawn, spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
 import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Decision } from "../../src/protocol/index.js";
+import { tokenClient } from "../support/clients.js";
 import {
   freePort,
+  kill,
   killedBy,
   livesAt,
   type RunningProcess,
@@ -51,19 +52,13 @@ afterEach(async () => {
 
 async function startAll(): Promise<Running> {
   const [http, broker] = [await freePort(), await freePort()];
-  const client = (name: string, role: string, more: object = {}): object => ({
-    name,
-    role,
-    tokenSha256: createHash("sha256").update(`${name}-token`).digest("hex"),
-    ...more,
-  });
   const files = await writeSite({
     listen: {
       port: http,
       clients: [
-        client("admin", "admin"),
-        client("cam-1", "runtime", { nodes: ["cam-1"] }),
-        client("gpu-1", "runtime", { nodes: ["gpu-1"] }),
+        tokenClient("admin", "admin"),
+        tokenClient("cam-1", "runtime", { nodes: ["cam-1"] }),
+        tokenClient("gpu-1", "runtime", { nodes: ["gpu-1"] }),
       ],
     },
     mqtt: { broker: { port: broker }, reconnect: { minMs: 50, maxMs: 200 } },
@@ -146,8 +141,7 @@ describe.skipIf(!hasWebsockets)(
       expect(await server.next("in-force", second)).toBe(third);
       expect(await server.next("retire", second)).toBe(third);
 
-      all.daemon.signal("SIGKILL");
-      await all.daemon.ended;
+      await kill(all.daemon);
       await until(() => server.told().some(({ event }) => event === "disconnected"));
       await all.start();
       const resumed = (): boolean =>
@@ -205,8 +199,7 @@ describe.skipIf(!works("mosquitto_sub", "--help"))(
       await line(/^vision-cam-1: revision \d+, [\d.]+ ms, gpu-1:0-5 $/);
       all.site.setLinks(POOR);
       await line(/^vision-cam-1: revision \d+, [\d.]+ ms, cam-1:0-5 $/);
-      all.daemon.signal("SIGKILL");
-      await all.daemon.ended;
+      await kill(all.daemon);
       const before = lines().length;
       await all.start();
       all.site.setLinks(GOOD);

@@ -1,7 +1,13 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { seededRandom } from "../../src/core/index.js";
 import type { Status } from "../../src/protocol/index.js";
-import { freePort, type RunningProcess, spawnScissiond } from "../support/daemon-process.js";
+import {
+  freePort,
+  kill,
+  killedBy,
+  type RunningProcess,
+  spawnScissiond,
+} from "../support/daemon-process.js";
 import { complaintsOf, type Held, heldAfter, type Step } from "../support/history.js";
 import { mosquittoPath, startMosquitto } from "../support/mosquitto.js";
 import { until } from "../support/poll.js";
@@ -68,11 +74,6 @@ describe("histories of real clients of a daemon that is killed again and again",
     async ({ isOwn }) => {
       const { files, site, observer, clients, status } = await setUp(isOwn);
       let daemon: RunningProcess | undefined;
-      const kill = async (): Promise<void> => {
-        daemon?.signal("SIGKILL");
-        await daemon?.ended;
-      };
-      cleanup.push(kill);
       let isGood = false;
       const flapping = setInterval(() => {
         isGood = !isGood;
@@ -85,8 +86,8 @@ describe("histories of real clients of a daemon that is killed again and again",
       const updates = (): number =>
         observer.history.filter(({ type }) => type === "update" || type === "snapshot").length;
       for (let life = 0; life < LIVES; life += 1) {
-        await kill();
-        daemon = spawnScissiond(["run", "--config", files.configPath]);
+        if (daemon !== undefined) await kill(daemon);
+        daemon = killedBy(cleanup, spawnScissiond(["run", "--config", files.configPath]));
         const before = updates();
         const isOld = (): boolean => {
           if (random() < 0.01) clients[1 + Math.floor(random() * (clients.length - 1))]!.cut();

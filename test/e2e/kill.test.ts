@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { subscribe } from "../../src/client/index.js";
 import { seededRandom } from "../../src/core/index.js";
 import type { PlanDocument } from "../../src/protocol/index.js";
-import { freePort, type RunningProcess, spawnScissiond } from "../support/daemon-process.js";
+import { freePort, kill, type RunningProcess, spawnScissiond } from "../support/daemon-process.js";
 import { until } from "../support/poll.js";
 import { type Site, startSite, writeSite } from "../support/site.js";
 
@@ -38,7 +38,7 @@ describe("kill -9 under load", () => {
 
   afterAll(async () => {
     clearInterval(flapping);
-    daemon?.signal("SIGKILL");
+    if (daemon !== undefined) await kill(daemon);
     await site.stop();
     await files.remove();
   });
@@ -75,8 +75,7 @@ describe("kill -9 under load", () => {
       await until(() => answers > updates, { timeoutMs: 60_000, what });
       const dieAtMs = performance.now() + random() * LAST_BREATH_MS_MAX;
       await until(() => performance.now() >= dieAtMs);
-      daemon.signal("SIGKILL");
-      await daemon.ended;
+      await kill(daemon);
       stop.abort();
       await following;
     }

@@ -1,5 +1,4 @@
 import { execFileSync } from "node:child_process";
-import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { request } from "node:https";
@@ -8,7 +7,8 @@ import { connectAsync } from "mqtt";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { UPDATES_SUBPROTOCOL } from "../../src/protocol/index.js";
-import { freePort, type RunningProcess, spawnScissiond } from "../support/daemon-process.js";
+import { tokenClient } from "../support/clients.js";
+import { freePort, kill, type RunningProcess, spawnScissiond } from "../support/daemon-process.js";
 import { until } from "../support/poll.js";
 import { siteYaml, writeSite } from "../support/site.js";
 
@@ -32,13 +32,7 @@ describe("a daemon with secrets, at log level debug", () => {
         host: "0.0.0.0",
         port: http,
         tls: { certFile: "daemon.pem", keyFile: "daemon.key" },
-        clients: [
-          {
-            name: "boss",
-            role: "admin",
-            tokenSha256: createHash("sha256").update(token).digest("hex"),
-          },
-        ],
+        clients: [tokenClient("boss", "admin", { token })],
       },
       mqtt: { broker: { port: broker }, username: "scissiond", passwordFile: "mqtt-password" },
     });
@@ -58,8 +52,7 @@ describe("a daemon with secrets, at log level debug", () => {
     await until(async () => (await get("/healthz")).status === 200, { timeoutMs: 20_000 });
   });
   afterEach(async () => {
-    daemon.signal("SIGKILL");
-    await daemon.ended;
+    await kill(daemon);
     await site.remove();
   });
 

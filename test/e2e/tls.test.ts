@@ -1,8 +1,8 @@
-import { createHash } from "node:crypto";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { subscribe, type SubscribeOptions } from "../../src/client/index.js";
 import { subscribe as subscribeInBrowser } from "../../src/client/browser.js";
 import { type Certificates, makeCertificates } from "../support/certificates.js";
+import { tokenClient } from "../support/clients.js";
 import { freePort, killedBy, spawnScissiond } from "../support/daemon-process.js";
 import { until } from "../support/poll.js";
 import { startSite, writeSite } from "../support/site.js";
@@ -42,11 +42,7 @@ describe("a daemon with a private authority and mutual TLS", () => {
         clients: [
           { name: "gpu-1", role: "runtime", nodes: ["gpu-1"], certificateName: "cloud-runtime" },
           { name: "boss", role: "admin", certificateName: "the-boss" },
-          {
-            name: "screen",
-            role: "observer",
-            tokenSha256: createHash("sha256").update(TOKEN).digest("hex"),
-          },
+          tokenClient("screen", "observer", { token: TOKEN }),
         ],
       },
       mqtt: { broker: { port: broker } },
@@ -121,8 +117,7 @@ describe("a daemon with a private authority and mutual TLS", () => {
 
     const [exit, status] = await scissiond("status", "--json", ...login, ...boss);
     expect([exit, (JSON.parse(status) as { node: string }).node]).toEqual([0, "edge-1"]);
-    const watching = spawnScissiond(["watch", ...login, ...boss]);
-    cleanup.push(() => watching.signal("SIGKILL"));
+    const watching = killedBy(cleanup, spawnScissiond(["watch", ...login, ...boss]));
     await until(() => watching.output().includes("3–5 on gpu-1"), { timeoutMs: 20_000 });
 
     // The authority of another site, none at all, nobody's certificate, and one for another role.

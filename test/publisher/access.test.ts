@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { request } from "node:https";
 import { readFileSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -7,16 +6,16 @@ import { subscribe } from "../../src/client/index.js";
 import { UPDATES_SUBPROTOCOL } from "../../src/protocol/index.js";
 import { clientOptionsSchema } from "../../src/publisher/options.js";
 import { type Certificates, makeCertificates } from "../support/certificates.js";
+import { tokenClient } from "../support/clients.js";
 import { aPlan } from "../support/plans.js";
 import { until } from "../support/poll.js";
 import { type RunningPublisher, runPublisher } from "../support/publisher.js";
 
-const sha256 = (token: string): string => createHash("sha256").update(token).digest("hex");
 const CLIENTS = [
-  { name: "screen", role: "observer", tokenSha256: sha256("eyes-only") },
-  { name: "camera", role: "runtime", nodes: ["cam-1"], tokenSha256: sha256("köln/+=") },
-  { name: "boss", role: "admin", tokenSha256: sha256("all-of-it") },
-] as const;
+  tokenClient("screen", "observer", { token: "eyes-only" }),
+  tokenClient("camera", "runtime", { nodes: ["cam-1"], token: "köln/+=" }),
+  tokenClient("boss", "admin", { token: "all-of-it" }),
+];
 
 let running: RunningPublisher[] = [];
 afterEach(async () => {

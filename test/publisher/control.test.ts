@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import { afterEach, describe, expect, it } from "vitest";
 import { AppError } from "../../src/core/index.js";
+import { tokenClient } from "../support/clients.js";
 import { fixedApi, type RunningPublisher, runPublisher } from "../support/publisher.js";
 
 let running: RunningPublisher[] = [];
@@ -9,10 +9,9 @@ afterEach(async () => {
   running = [];
 });
 
-const sha256 = (token: string): string => createHash("sha256").update(token).digest("hex");
 const CLIENTS = [
-  { name: "screen", role: "observer", tokenSha256: sha256("eyes") },
-  { name: "boss", role: "admin", tokenSha256: sha256("boss") },
+  tokenClient("screen", "observer", { token: "eyes" }),
+  tokenClient("boss", "admin", { token: "boss" }),
 ];
 
 async function start(): Promise<{
