@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
+import { aPlan } from "../support/plans.js";
 
 const CHILD = join(import.meta.dirname, "../support/fuzz-stream.js");
 const execute = promisify(execFile);
@@ -33,10 +34,9 @@ describe("mutated messages", () => {
     "$what crash nothing and leave nothing behind",
     async ({ kind, messages, reached }) => {
       const seed = 20_301_126;
-      const told = JSON.parse(
-        (await execute(process.execPath, ["--expose-gc", CHILD, kind, `${seed}`, `${messages}`]))
-          .stdout,
-      ) as Told;
+      const words = [kind, `${seed}`, `${messages}`, JSON.stringify(aPlan())];
+      const { stdout } = await execute(process.execPath, ["--expose-gc", CHILD, ...words]);
+      const told = JSON.parse(stdout) as Told;
       expect(told.sent, `seed ${seed}`).toBeGreaterThanOrEqual(messages);
       expect(told.grownBytes, `seed ${seed}`).toBeLessThan(GROWN_BYTES_MAX);
       for (const cause of reached) {

@@ -1,5 +1,6 @@
 // Run as a child by test/publisher/fuzz.test.ts: feeds mutated messages to the update stream's connections,
-// and says on standard output how many there were, how connections ended, and how the heap grew.
+// which serve the plan given, and says on standard output how many there were, how connections ended, and
+// how the heap grew.
 import { EventEmitter, once } from "node:events";
 import { WebSocket } from "ws";
 import { seededRandom, silentLogger, systemClock } from "../../dist/core/index.js";
@@ -7,10 +8,9 @@ import { Connection } from "../../dist/publisher/connection.js";
 import { Hub } from "../../dist/publisher/hub.js";
 import { startPublisher } from "../../dist/publisher/index.js";
 import { publisherOptionsSchema } from "../../dist/publisher/options.js";
-import { plan } from "./fuzz-plan.js";
 import { mutatedMessage } from "./fuzz-messages.js";
 
-const [kind = "memory", seedText = "1", countText = "1000"] = process.argv.slice(2);
+const [kind, seedText, countText, planText] = process.argv.slice(2);
 const random = seededRandom(Number(seedText));
 const messages = Number(countText);
 const MESSAGES_PER_CONNECTION = kind === "memory" ? 20 : 10;
@@ -33,7 +33,7 @@ const options = publisherOptionsSchema.parse({
   port: 0,
   stream: { messagesPerSecondMax: 1_000_000, subscribersPerAddressMax: 10_000 },
 });
-const snapshot = { epoch: "epoch-1", plans: [plan] };
+const snapshot = { epoch: "epoch-1", plans: [JSON.parse(planText)] };
 const round = kind === "memory" ? inMemory() : await overSockets();
 
 let heapBefore = 0;

@@ -1,4 +1,5 @@
 import { connectAsync, type MqttClient } from "mqtt";
+import { afterEach, describe } from "vitest";
 import { type Clock, seededRandom, silentLogger, systemClock } from "../../src/core/index.js";
 import type { NodeState } from "../../src/protocol/index.js";
 import {
@@ -38,8 +39,7 @@ async function restartable(
 }
 
 const mosquitto = mosquittoPath();
-/** Both kinds that telemetry is tested with. */
-export const BROKERS: { title: string; start: (() => Promise<TestBroker>) | undefined }[] = [
+const BROKERS: { title: string; start: (() => Promise<TestBroker>) | undefined }[] = [
   {
     title: "embedded broker",
     start: () =>
@@ -55,6 +55,28 @@ export const BROKERS: { title: string; start: (() => Promise<TestBroker>) | unde
 
 /** What ends the things a test started, in order of their start. */
 export type Closers = { push(close: () => unknown): unknown };
+
+/** The suite with either kind of broker; `broker` starts one, and what is among `closers` ends with each test. */
+export function describeWithBrokers(
+  what: string,
+  body: (given: { broker: () => Promise<TestBroker>; closers: Closers }) => void,
+): void {
+  for (const { title, start } of BROKERS) {
+    describe.skipIf(start === undefined)(`${what} with the ${title}`, () => {
+      const closers: (() => unknown)[] = [];
+      afterEach(async () => {
+        for (const close of closers.splice(0).reverse()) await close();
+      });
+      const broker = async (): Promise<TestBroker> => {
+        if (start === undefined) throw new Error("no broker");
+        const started = await start();
+        closers.push(() => started.stop());
+        return started;
+      };
+      body({ broker, closers });
+    });
+  }
+}
 
 export function stateOf(node: string, bootId = "boot-1"): NodeState {
   return {
