@@ -235,3 +235,10 @@ export function lastDecision(daemon: Daemon): Decision | null {
 export function tiersOf(plan: PlanDocument | null): string {
   return plan?.partitions.map(({ tier }) => tier).join(" ") ?? "";
 }
+
+/** Which node runs which layers. */
+export function layersOf({ partitions }: PlanDocument): string {
+  return partitions
+    .map(({ node, firstLayer, lastLayer }) => `${node}:${firstLayer}–${lastLayer}`)
+    .join(" ");
+}
