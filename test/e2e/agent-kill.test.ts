@@ -2,7 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { afterEach, describe, expect, it } from "vitest";
-import type { Decision, PlanDocument, Status } from "../../src/protocol/index.js";
+import type { Decision, Status } from "../../src/protocol/index.js";
 import { childrenOf } from "../support/child-processes.js";
 import {
   freePort,
@@ -13,7 +13,7 @@ import {
   livesAt,
 } from "../support/daemon-process.js";
 import { until } from "../support/poll.js";
-import { SITE, startSite, writeSite } from "../support/site.js";
+import { layersOf, SITE, startSite, writeSite } from "../support/site.js";
 
 const QUICK = {
   warmups: 0,
@@ -104,16 +104,23 @@ describe("an agent that is killed half way", () => {
     const { daemon, status, plan, gpuProfile, decisions } = site;
     const isOnline = async (online: boolean): Promise<boolean> =>
       (await status()).nodes.some((node) => node.name === "gpu-1" && node.online === online);
+    // Else the next agent's start would be taken for done while the farewell of this one is held back.
+    const missed = (): Promise<boolean> =>
+      until(() => isOnline(false), { ...WAIT, what: "the daemon misses the agent" });
     const lose = async (agent: RunningProcess): Promise<void> => {
       await kill(agent);
-      await until(() => isOnline(false), { ...WAIT, what: "the daemon misses the agent" });
+      await missed();
+    };
+    const leave = async (agent: RunningProcess): Promise<void> => {
+      agent.signal("SIGTERM");
+      await agent.ended;
+      await missed();
     };
     const first = await site.startAgent(QUICK);
     const before = await until(gpuProfile, { ...WAIT, what: "a profile of gpu-1" });
     const native = await until(plan, { ...WAIT, what: "a plan" });
     expect(layersOf(native)).toBe("cam-1:0–5");
-    first.signal("SIGTERM");
-    await first.ended;
+    await leave(first);
 
     const slow = await site.startAgent(SLOW);
     await until(() => isOnline(true), WAIT);
@@ -135,8 +142,7 @@ describe("an agent that is killed half way", () => {
     const renewed = async (): Promise<boolean> =>
       ((await gpuProfile())?.measuredAt ?? 0) > before.measuredAt;
     await until(renewed, { ...WAIT, what: "the benchmark is done after all" });
-    quick.signal("SIGTERM");
-    await quick.ended;
+    await leave(quick);
 
     const endless = await site.startAgent(ENDLESS);
     await until(() => isOnline(true), WAIT);
@@ -163,9 +169,3 @@ describe("an agent that is killed half way", () => {
     expect((await decisions()).some(({ revision }) => revision === split.revision)).toBe(true);
   }, 240_000);
 });
-
-function layersOf({ partitions }: PlanDocument): string {
-  return partitions
-    .map(({ node, firstLayer, lastLayer }) => `${node}:${firstLayer}–${lastLayer}`)
-    .join(" ");
-}

@@ -13,6 +13,7 @@ import { startSite, writeSite } from "../support/site.js";
 
 const PIPELINE = "vision-cam-1";
 const GOOD = { uplink: 100, direct: 100, backbone: 100 };
+const POOR = { uplink: 0.01, direct: 0.01, backbone: 100 };
 
 describe("operator control over kill -9", () => {
   const cleanup: (() => unknown)[] = [];
@@ -62,6 +63,11 @@ describe("operator control over kill -9", () => {
         },
         { timeoutMs: 90_000, what: `a plan on ${tiers}` },
       );
+    const online = (count: number): Promise<unknown> =>
+      until(
+        async () => (await status()).nodes.filter(({ online: isOn }) => isOn).length === count,
+        { timeoutMs: 20_000, what: `${count} nodes online` },
+      );
     /** By the command line, as operators do; resolves with the exit code. */
     const order = (who: string, ...words: string[]): Promise<number | string> =>
       spawnScissiond(["control", ...words, "--url", url], { SCISSIOND_TOKEN: `${who}-token` })
@@ -82,17 +88,29 @@ describe("operator control over kill -9", () => {
     const back = await planOn("cloud");
     expect(back.revision).toBeGreaterThan(pinned.revision);
 
+    // Neither a node that has gone nor links that have become poor matter now.
     expect(await order("boss", "pause", PIPELINE)).toBe(0);
     await site.cloud?.stop();
+    await online(2);
+    await site.startCloud();
     await restart();
-    const offline = async (): Promise<boolean> =>
-      (await status()).nodes.filter(({ online }) => online).length === 2;
-    await until(offline, { timeoutMs: 20_000, what: "device and edge alone" });
+    await online(3);
+    site.setLinks(POOR);
+    const arePoor = async (): Promise<boolean> => {
+      const { links } = await status();
+      const uplinks = links.filter(({ from }) => from === "cam-1");
+      return uplinks.length === 2 && uplinks.every((link) => (link.bandwidthMbps ?? 1) < 1);
+    };
+    await until(arePoor, { timeoutMs: 20_000, what: "poor links of the device" });
     expect((await plan())?.revision).toBe(back.revision);
 
     expect(await order("boss", "resume", PIPELINE)).toBe(0);
-    await planOn("edge");
-    await site.startCloud();
+    await planOn("device");
+    const paused = await decisions();
+    const asked = (action: string): number =>
+      paused.findIndex(({ summary }) => summary === `boss asked for ${action}`);
+    expect(paused.slice(asked("resume") + 1, asked("pause"))).toEqual([]);
+    site.setLinks(GOOD);
     await planOn("cloud");
     // A pin to a node that then leaves: the plan stays, and everybody can see why.
     expect(await order("boss", "pin", PIPELINE, "--stage", "gpu-1:0-5")).toBe(0);
@@ -107,17 +125,16 @@ describe("operator control over kill -9", () => {
       (await decisions()).some(({ verdict }) => verdict === "infeasible");
     await until(infeasible, { timeoutMs: 20_000, what: "a record of it" });
     await restart();
-    await until(problem, { timeoutMs: 20_000, what: "the problem after a restart" });
-
     for (const action of ["replan", "bench"]) expect(await order("boss", action, PIPELINE)).toBe(0);
+    await until(problem, { timeoutMs: 20_000, what: "the problem after a restart" });
     expect(await order("boss", "resume", PIPELINE)).toBe(0);
     await restart();
     await planOn("edge");
     const records = (await decisions()).filter(({ triggers }) =>
       triggers.some(({ kind }) => kind === "operator"),
     );
-    const asked = records.map(({ summary }) => /^boss asked for (\w+)$/.exec(summary)?.[1]);
-    expect(asked.filter((action) => action !== undefined).reverse()).toEqual([
+    const actions = records.map(({ summary }) => /^boss asked for (\w+)$/.exec(summary)?.[1]);
+    expect(actions.filter((action) => action !== undefined).reverse()).toEqual([
       "pin",
       "rollback",
       "pause",
