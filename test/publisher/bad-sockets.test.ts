@@ -200,7 +200,7 @@ describe("many at once", () => {
   it(`${SILENT_CONNECTIONS} that say nothing hold nobody up, and are closed and counted`, async () => {
     const places = { subscribersMax: 2 * SILENT_CONNECTIONS };
     const http = { connectionsMax: 2 * SILENT_CONNECTIONS };
-    await start({ helloTimeoutSeconds: 10, ...places }, { http });
+    await start({ helloTimeoutSeconds: 5, ...places }, { http });
     const observer = await subscribed();
     const words = [SILENT_SOCKETS, `${publisher.port}`, `${SILENT_CONNECTIONS}`, HANDSHAKE];
     const child = spawn(process.execPath, words, { stdio: ["ignore", "pipe", "inherit"] });
