@@ -5,16 +5,21 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
  * one worker busy while the other has nothing left to do.
  */
 const LONG = [
-  "inference/large-model",
-  "e2e/bad-models",
-  "publisher/fuzz",
-  "publisher/rollout-model",
-  "e2e/confirm",
+  "e2e/kill",
   "e2e/benchmark-kill",
-  "e2e/agent-kill",
-  "inference/worker",
-  "publisher/bad-sockets",
   "benchmark/real-models",
+  "e2e/bad-models",
+  "e2e/history-kill",
+  "e2e/control",
+  "e2e/confirm",
+  "inference/large-model",
+  "e2e/agent-kill",
+  "store/kill",
+  "client/browser",
+  "benchmark/kept",
+  "e2e/confirm-failures",
+  "benchmark/resume",
+  "publisher/fuzz",
 ];
 
 /** Begins with what takes longest, so that the workers end together; the rest by size, as vitest has it. */
