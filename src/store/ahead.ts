@@ -11,14 +11,14 @@ const END = "\n";
 
 /**
  * One text that is safe on disk before files that take longer to replace hold it. It is written over the
- * one before, in place and into room that the file has already, so that it costs one flush and no change
- * of any directory. A crash in mid-write leaves remains of both: whoever reads must have a checksum.
+ * one before, in place and into room that the file has already, so that it costs one write, which returns
+ * when it is on disk (O_DSYNC), and no change of any directory. A crash in mid-write leaves remains of both: whoever reads must have a checksum.
  */
 export class AheadFile {
   readonly #path: string;
   readonly #directory: string;
   readonly #onLost: (error: unknown) => void;
-  /** Undefined where it could not be had, or failed: what an fsync that failed left is not known. */
+  /** Undefined where it could not be had, or failed: what a flush that failed left is not known. */
   #file: FileHandle | undefined;
 
   constructor(directory: string, name: string, onLost: (error: unknown) => void) {
@@ -53,12 +53,13 @@ export class AheadFile {
       await writeAt(file, size, Buffer.alloc(Math.max(0, ALLOCATED_BYTES - size)));
       await file.sync();
       await syncDirectory(this.#directory);
+      this.#file = await open(this.#path, constants.O_RDWR | constants.O_DSYNC);
     } catch (error) {
-      await file.close();
       if (size === 0) await rm(this.#path, { force: true }).catch(() => undefined);
       throw error;
+    } finally {
+      await file.close();
     }
-    this.#file = file;
   }
 
   /**
@@ -70,7 +71,6 @@ export class AheadFile {
     if (file === undefined) return false;
     try {
       await writeAt(file, 0, line);
-      await file.datasync();
       return true;
     } catch (error) {
       this.#onLost(error);
