@@ -15,6 +15,8 @@ export interface AttemptDeps {
   profileOf: (job: BenchmarkJob) => Profile | undefined;
   /** The environment that the node has now, where that profile was measured in another one. */
   staleIn: (job: BenchmarkJob) => string | undefined;
+  /** Whether its model is still one of those that are to be measured. */
+  isConfigured: (job: BenchmarkJob) => boolean;
   /** What the node computes with; nodes that are alike in it fail alike at a model. */
   softwareOf: (job: BenchmarkJob) => string;
   clock: Clock;
@@ -182,18 +184,29 @@ export class Attempts {
     return pauseMs;
   }
 
-  /** A node that left and came back starts without its old failures, and so does a changed model. */
+  /**
+   * A node that left and came back starts without its old failures, and so does a changed model. What its
+   * going cut short is remembered for as long as the model is configured.
+   */
   forgetOthers(wanted: readonly BenchmarkJob[]): void {
     const keys = new Set(wanted.map(jobKey));
     for (const key of this.#byKey.keys()) if (!keys.has(key)) this.#byKey.delete(key);
     const models = new Set(wanted.map((job) => this.#modelKey(job)));
     for (const key of this.#badModels.keys()) if (!models.has(key)) this.#badModels.delete(key);
     for (const key of this.#provenModels) if (!models.has(key)) this.#provenModels.delete(key);
+    for (const [key, { job }] of this.#cutShort) {
+      if (!this.#deps.isConfigured(job)) this.#cutShort.delete(key);
+    }
+  }
+
+  /** All is tried again but what took its node down each time. */
+  clearFailures(): void {
+    this.#byKey.clear();
+    this.#badModels.clear();
   }
 
   clear(): void {
-    this.#byKey.clear();
-    this.#badModels.clear();
+    this.clearFailures();
     this.#cutShort.clear();
   }
 

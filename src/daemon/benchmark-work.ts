@@ -57,6 +57,7 @@ export async function startMeasuring(running: Running, telemetry: Telemetry): Pr
         return state === undefined ? own(job) : context.profileFor(job.model.sha256, state);
       },
       staleIn: (job) => staleIn(running, job),
+      isConfigured: (job) => isConfigured(running, job),
       softwareOf: ({ node }) => softwareOf(context.node(node) ?? {}),
       turns,
       refresh: openRefreshRun(running, log),
@@ -73,8 +74,8 @@ export async function startMeasuring(running: Running, telemetry: Telemetry): Pr
         clock,
         log,
       }),
-      onFinished: ({ model, node }, { elapsedMs, ok }) => {
-        metrics.benchmarkFinished({ node, result: ok ? "ok" : "failed", durationMs: elapsedMs });
+      onFinished: ({ model, node }, { elapsedMs, result }) => {
+        metrics.benchmarkFinished({ node, result, durationMs: elapsedMs });
         const benchmark = { sha256: model.sha256, node, at: clock.nowMs() };
         void keep(
           running,
@@ -108,7 +109,7 @@ export async function restartSchedule(running: Running): Promise<void> {
 
 function openSchedule(running: Running) {
   return startSchedule(running.desired.config.schedule, {
-    due: () => running.parts.benchmarks?.refreshAll(),
+    due: () => running.parts.benchmarks?.refreshAll("schedule"),
     expectedAtMs: running.store.state.schedule?.nextRunAt ?? null,
     save: (nextRunAt) => remember(running, { nextRunAt }),
     clock: running.clock,
@@ -143,6 +144,10 @@ function forgetRun(running: Running, beganAtMs: number): void {
         : state,
     ),
   );
+}
+
+function isConfigured({ desired }: Running, { model }: BenchmarkJob): boolean {
+  return desired.models.some(({ sha256 }) => sha256 === model.sha256);
 }
 
 /** The node's environment as one text, where the profile that serves it is from another one. */

@@ -11,6 +11,9 @@ export interface BenchmarkLimits extends AttemptLimits {
   hostsMax: number;
 }
 
+/** `lost`: its node went in the middle of it. */
+export type BenchmarkResult = "ok" | "failed" | "lost";
+
 export interface MeasureLimits {
   signal: AbortSignal;
   /** A short look at a profile from before is enough, if it says so. */
@@ -26,7 +29,7 @@ export interface BenchmarkDeps extends AttemptDeps {
   hasRun: (job: BenchmarkJob) => boolean;
   /** Measures and records the profile; resolves with what was done, rejects when that failed. */
   measure: (job: BenchmarkJob, limits: MeasureLimits) => Promise<string>;
-  onFinished: (job: BenchmarkJob, outcome: { elapsedMs: number; ok: boolean }) => void;
+  onFinished: (job: BenchmarkJob, outcome: { elapsedMs: number; result: BenchmarkResult }) => void;
   turns: HostTurns;
   refresh: RefreshRun;
   log: Logger;
@@ -35,8 +38,11 @@ export interface BenchmarkDeps extends AttemptDeps {
 export interface Benchmarks {
   /** There may be new work: look soon. */
   request(): void;
-  /** Measure everything that is wanted, however fresh its profile. The schedule calls this. */
-  refreshAll(): void;
+  /**
+   * Measure everything that is wanted, however fresh its profile and whatever failed before. A model that
+   * takes its node down is tried before its time only where an operator asks for it.
+   */
+  refreshAll(askedBy: "schedule" | "operator"): void;
   /** "mobilenet on gpu-1", or null. */
   running(): string | null;
   isRunning(modelSha256: string, node: string): boolean;
@@ -88,9 +94,10 @@ class BenchmarkLoop implements Benchmarks {
     this.#wake.abort();
   }
 
-  refreshAll(): void {
+  refreshAll(askedBy: "schedule" | "operator"): void {
     this.#deps.refresh.open();
-    this.#attempts.clear();
+    if (askedBy === "operator") this.#attempts.clear();
+    else this.#attempts.clearFailures();
     this.#wake.abort();
   }
 
@@ -224,11 +231,13 @@ async function run(
   const { signal } = allowed;
   const startedMs = clock.monotonicMs();
   const measuredIn = staleIn(job);
+  const finish = (result: BenchmarkResult): void =>
+    onFinished(job, { elapsedMs: clock.monotonicMs() - startedMs, result });
   try {
     const outcome = await turns.run(job.host, () => deps.measure(job, allowed), signal);
     log.info({ outcome }, "benchmark done");
     attempts.succeeded(job, measuredIn);
-    onFinished(job, { elapsedMs: clock.monotonicMs() - startedMs, ok: true });
+    finish("ok");
     return outcome;
   } catch (error) {
     // Given up, by us or for want of time; what was measured is kept for the next time.
@@ -238,6 +247,7 @@ async function run(
       if (isAppError(why, "NODE_LOST")) {
         attempts.cutShort(job);
         log.warn({ err: why }, "benchmark ended");
+        finish("lost");
       } else {
         log.info({ outcome }, "benchmark ended");
       }
@@ -245,7 +255,7 @@ async function run(
     }
     const pauseMs = attempts.failed(job, error);
     log.warn({ pauseMs, err: error }, "benchmark failed");
-    onFinished(job, { elapsedMs: clock.monotonicMs() - startedMs, ok: false });
+    finish("failed");
     return "failed";
   }
 }

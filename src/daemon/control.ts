@@ -26,7 +26,7 @@ export async function control(
     return withDecision(begun, decision);
   });
   running.log.info({ pipeline, action: command.action, by }, "operator's command");
-  if (command.action === "bench") parts.benchmarks?.refreshAll();
+  if (command.action === "bench") parts.benchmarks?.refreshAll("operator");
   if (command.action === "replan") parts.reconciler?.forget(pipeline);
   wake(running);
 }

@@ -16,7 +16,11 @@ export interface Metrics {
   planPublished(plan: { pipeline: string; revision: number; predictedLatencyMs: number }): void;
   pipelineRemoved(pipeline: string): void;
   decision(decision: { pipeline: string; verdict: string }): void;
-  benchmarkFinished(run: { node: string; result: "ok" | "failed"; durationMs: number }): void;
+  benchmarkFinished(run: {
+    node: string;
+    result: "ok" | "failed" | "lost";
+    durationMs: number;
+  }): void;
   /** Null where the node has no profile. */
   profileAge(node: string, ageMs: number | null): void;
   /** How many times as long the node takes as when it is idle. */
@@ -110,7 +114,7 @@ function contextMetrics(registry: Registry): ContextMetrics {
   const make = instruments(registry);
   const durations = new Histogram({
     name: "scission_benchmark_duration_seconds",
-    help: "Time that benchmarks took.",
+    help: "Time that benchmarks took, to their end or to their node's going.",
     labelNames: ["node", "result"],
     buckets: BENCHMARK_BUCKETS_SECONDS,
     registers: [registry],

@@ -37,6 +37,10 @@ interface Under {
   /** Measurements under way, by node. */
   running: Map<string, { limits: MeasureLimits; end: (error?: Error) => void }>;
   saved: (number | null)[];
+  /** What was counted of those that ended. */
+  results: string[];
+  /** Whether the model is still in the configuration. */
+  configured: { is: boolean };
   /** Moves the clock and lets everything that is due happen. */
   pass(deltaMs: number): Promise<void>;
 }
@@ -65,6 +69,8 @@ describe("benchmarks of a daemon", () => {
     const profiles: Under["profiles"] = new Map();
     const stale: Under["stale"] = new Map();
     const saved: (number | null)[] = [];
+    const results: string[] = [];
+    const configured = { is: true };
     if (options.measuredAgoMs !== undefined) {
       const measuredAt = clock.nowMs() - options.measuredAgoMs;
       for (const { node } of jobs) profiles.set(node, aProfile({ measuredAt }));
@@ -86,9 +92,10 @@ describe("benchmarks of a daemon", () => {
       isOnline: (name) => jobs.some(({ node }) => node === name),
       profileOf: ({ node }) => profiles.get(node),
       staleIn: ({ node }) => stale.get(node),
+      isConfigured: () => configured.is,
       softwareOf: ({ node }) => options.software?.[node] ?? "",
       measure,
-      onFinished: () => undefined,
+      onFinished: (_, { result }) => results.push(result),
       turns: new HostTurns(),
       refresh: startRefreshRun(() => options.wallTimeMs ?? HOUR_MS, {
         ...deps,
@@ -103,7 +110,10 @@ describe("benchmarks of a daemon", () => {
       clock.advance(deltaMs);
       await settle();
     };
-    return { clock, benchmarks, jobs, profiles, stale, running, saved, pass };
+    return {
+      ...{ clock, benchmarks, jobs, profiles, stale, running },
+      ...{ saved, results, configured, pass },
+    };
   }
 
   it("never measures two nodes of one host at once, and a bounded number of hosts", async () => {
@@ -122,7 +132,7 @@ describe("benchmarks of a daemon", () => {
       wallTimeMs: 60_000,
     });
     expect(under.running.size).toBe(0);
-    under.benchmarks.refreshAll();
+    under.benchmarks.refreshAll("schedule");
     await settle();
     await under.pass(30_000);
     expect(under.running.get("a")?.limits).toMatchObject({ mayLook: true, timeLeftMs: 60_000 });
@@ -135,7 +145,7 @@ describe("benchmarks of a daemon", () => {
     expect(under.benchmarks.problems()).toEqual([]);
     await under.pass(HOUR_MS);
     expect(under.running.size).toBe(0);
-    under.benchmarks.refreshAll();
+    under.benchmarks.refreshAll("schedule");
     await settle();
     expect([...under.running.keys()]).toEqual(["b"]);
     expect(under.benchmarks.notices()).toEqual([]);
@@ -192,7 +202,7 @@ describe("benchmarks of a daemon", () => {
 
   it("renews a profile after all whose node went while it was renewed", async () => {
     const under = await start([job("a")], { measuredAgoMs: HOUR_MS });
-    under.benchmarks.refreshAll();
+    under.benchmarks.refreshAll("schedule");
     await under.pass(1_000);
     expect(under.running.size).toBe(1);
     const gone = under.jobs.splice(0);
@@ -231,11 +241,42 @@ describe("benchmarks of a daemon", () => {
     under.running.get("a")?.end();
     await settle();
     expect(under.profiles.has("a")).toBe(true);
+    expect(under.results).toEqual(["lost", "lost", "lost", "ok"]);
     under.profiles.clear();
     await under.pass(31_000);
     expect(under.running.size).toBe(1);
     await goAndReturn();
     expect(under.running.size).toBe(1);
+  });
+
+  it("lets neither a schedule shorten such a pause nor a model that is gone be a problem", async () => {
+    const under = await start([job("a")]);
+    for (let times = 0; times < 2; times += 1) {
+      const gone = under.jobs.splice(0);
+      await under.pass(1_000);
+      under.jobs.push(...gone);
+      under.benchmarks.request();
+      await settle();
+    }
+    under.benchmarks.refreshAll("schedule");
+    await settle();
+    expect(under.running.size).toBe(0);
+    expect(under.benchmarks.problems()).toHaveLength(1);
+    under.benchmarks.refreshAll("operator");
+    await settle();
+    expect(under.running.size).toBe(1);
+    for (let times = 0; times < 2; times += 1) {
+      const gone = under.jobs.splice(0);
+      await under.pass(1_000);
+      under.jobs.push(...gone);
+      under.benchmarks.request();
+      await settle();
+    }
+    expect(under.benchmarks.problems()).toHaveLength(1);
+    under.configured.is = false;
+    under.jobs.splice(0);
+    await under.pass(1_000);
+    expect(under.benchmarks.problems()).toEqual([]);
   });
 
   it("waits longer after each failure, names it, and keeps the profile it has", async () => {
