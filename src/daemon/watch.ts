@@ -72,7 +72,7 @@ export function look(
     const known = watch.deviations.get(metric.id);
     if (known === undefined) {
       deviations.set(metric.id, startDeviation(metric.value));
-      triggers.push(metricTrigger(metric, null));
+      if (!isIdleLoad(metric)) triggers.push(metricTrigger(metric, null));
       continue;
     }
     const { state, verdict } = observe(known, { value: metric.value, nowMs }, metric.limits);
@@ -164,6 +164,11 @@ function metricsOf(situation: Situation, options: DriftOptions): Metric[] {
     });
   }
   return metrics;
+}
+
+/** Nodes come idle, which is no news. */
+function isIdleLoad({ kind, value }: Metric): boolean {
+  return kind === "load" && value === 1;
 }
 
 function presenceOf(situation: Situation): Set<string> {

@@ -124,7 +124,9 @@ describe("the watch of a pipeline's context", () => {
     const [first] = follow([gone], { holdSeconds: 60 });
     expect(first).toMatchObject([{ kind: "presence", subject: "edge-1 is gone" }]);
     const [second] = follow([come], { holdSeconds: 60 });
-    expect(subjects(second!)).toContain("edge-2 is there");
+    expect(subjects(second!)).toEqual(["edge-2 is there", "compute on edge-2"]);
+    const [busy] = follow([{ ...come, loads: { "edge-2": 3 } }], { holdSeconds: 60 });
+    expect(subjects(busy!)).toContain("load of edge-2");
   });
 
   it("tells of a link that is down while both its ends are there", () => {
