@@ -2,7 +2,8 @@ import { z } from "zod";
 import { AppError } from "../core/index.js";
 import { request } from "../https/index.js";
 import { parseJson } from "../protocol/index.js";
-import { type DaemonLogin, unreachable } from "./daemon-login.js";
+import type { DaemonLogin } from "./daemon-login.js";
+import { unreachable } from "./unreachable.js";
 
 const BODY_BYTES_MAX = 67_108_864;
 

@@ -31,6 +31,7 @@ Each leaves a record among the decisions and lasts over a restart of the daemon.
 Examples:
   scissiond control pause vision-cam-1
   scissiond control pin vision-cam-1 --stage cam-1:0-30 --stage gpu-1:31-121
+  scissiond control bench vision-cam-1
   scissiond control resume vision-cam-1 --token-file admin.token`,
     )
     .action(async (action: (typeof ACTIONS)[number], pipeline: string, flags: ControlFlags) => {

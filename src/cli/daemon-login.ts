@@ -66,9 +66,3 @@ async function contentOf(flag: string, path: string): Promise<string> {
     throw new AppError("USAGE", `cannot read ${flag}: ${errorMessage(cause)}`, { cause });
   }
 }
-
-/** The error of a command that finds no daemon; says what to look at next. */
-export function unreachable(url: string, cause: unknown): AppError {
-  const message = `no daemon answers at ${url} (${errorMessage(cause)}); is it running, and is --url right?`;
-  return new AppError("DAEMON_UNREACHABLE", message, { cause });
-}

@@ -2,17 +2,12 @@ import { Command } from "commander";
 import { printable } from "../core/index.js";
 import { parseJson, type Status, statusSchema } from "../protocol/index.js";
 import { askDaemon, refused } from "./ask-daemon.js";
-import {
-  addDaemonOptions,
-  type DaemonFlags,
-  type DaemonLogin,
-  readLogin,
-  unreachable,
-} from "./daemon-login.js";
+import { addDaemonOptions, type DaemonFlags, type DaemonLogin, readLogin } from "./daemon-login.js";
 import { describePlan } from "./plan-words.js";
 import { progressCells } from "./progress-bar.js";
 import { renderTable } from "./table.js";
 import type { Terminal } from "./terminal.js";
+import { unreachable } from "./unreachable.js";
 
 const STATUS_PATH = "/api/v1/status";
 const TIMEOUT_MS = 10_000;

@@ -2,15 +2,10 @@ import { Command } from "commander";
 import { type ConnectionState, subscribe, type Update } from "../client/index.js";
 import { printable } from "../core/index.js";
 import type { PlanDocument } from "../protocol/index.js";
-import {
-  addDaemonOptions,
-  type DaemonFlags,
-  type DaemonLogin,
-  readLogin,
-  unreachable,
-} from "./daemon-login.js";
+import { addDaemonOptions, type DaemonFlags, type DaemonLogin, readLogin } from "./daemon-login.js";
 import { describePlan } from "./plan-words.js";
 import type { Terminal } from "./terminal.js";
+import { unreachable } from "./unreachable.js";
 
 export function watchCommand(terminal: Terminal): Command {
   const command = new Command("watch").description(
