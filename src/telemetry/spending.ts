@@ -38,7 +38,10 @@ export class Spending {
           return true;
         }
         if (!purse.isTold) {
-          log.warn({ peer }, "data budget used up: for now only round trips are measured");
+          log.info(
+            { peer },
+            "data budget used up (probe.dataBudget): until there is more, only round trips are measured",
+          );
           purse.isTold = true;
         }
         return false;
