@@ -13,7 +13,7 @@ import type { PublisherOptions } from "./options.js";
 import type { RolloutOutcome } from "./rollout.js";
 import { participantsOf } from "./rollouts.js";
 import { createGate, type Refusal, refusalOfHandshake, refuse, refuseReader } from "./upgrade.js";
-import { ReadyFrameSocket } from "./web-socket.js";
+import { ReadyFrameSocket, ReasonedWebSocket } from "./web-socket.js";
 
 const CHECK_INTERVAL_MS_MAX = 1_000;
 /** Messages are at most 64 KiB of text, so honest clients need no fragments at all. */
@@ -124,6 +124,7 @@ function turnAway(socket: Duplex, refusal: Refusal, deps: PublisherDeps): void {
 function createWebSocketServer(options: PublisherOptions, deps: PublisherDeps): WebSocketServer {
   const sockets = new WebSocketServer({
     noServer: true,
+    WebSocket: ReasonedWebSocket,
     // The stream keeps its own set of connections.
     clientTracking: false,
     perMessageDeflate: false,

@@ -3,6 +3,21 @@ import { WebSocket } from "ws";
 import type { FrameSocket, SocketEvents } from "./connection.js";
 import type { Packet } from "./wire.js";
 
+/** With what codes `ws` itself closes (RFC 6455, 7.4.1), and why. */
+const REASONS: ReadonlyMap<number, string> = new Map([
+  [1002, "a frame broke the rules of WebSocket (RFC 6455)"],
+  [1007, "text that is no UTF-8"],
+  [1008, "a message in too many fragments"],
+  [1009, "a message larger than listen.stream.messageBytesMax"],
+]);
+
+/** Gives a reason also where `ws` has none. */
+export class ReasonedWebSocket extends WebSocket {
+  override close(code?: number, reason?: string | Buffer): void {
+    super.close(code, reason ?? (code === undefined ? undefined : REASONS.get(code)));
+  }
+}
+
 /**
  * A WebSocket whose frames are ready-made. Each goes to the TCP socket in one write, as the frames that
  * `ws` makes itself (pongs, pings, close) do without compression, so that they never mix.

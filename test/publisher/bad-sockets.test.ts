@@ -196,6 +196,33 @@ describe("half-open frames", () => {
   });
 });
 
+describe("frames that break the rules of WebSocket", () => {
+  /** Masked by zeros: as it is. */
+  const frame = (first: number, content: readonly number[] = []): number[] => [
+    ...[first, 0x80 | content.length, 0, 0, 0, 0],
+    ...content,
+  ];
+  const begun = frame(0x01, [0x41]);
+  const continued = Array.from({ length: 70 }, () => frame(0x00, [0x41])).flat();
+  it.each([
+    { what: "no UTF-8", bytes: frame(0x81, [0xff]), code: 1007 },
+    { what: "an unknown kind", bytes: frame(0x83), code: 1002 },
+    { what: "no mask", bytes: [0x81, 0x01, 0x41], code: 1002 },
+    { what: "fragment after fragment", bytes: [...begun, ...continued], code: 1008 },
+  ])("end the connection with a reason, and are counted: $what", async ({ bytes, code }) => {
+    await start();
+    const observer = await subscribed();
+    const raw = await upgraded();
+    raw.write(Buffer.from(bytes));
+    const closing = await everything(raw);
+    expect(closing[0]).toBe(0x88);
+    expect(closing.readUInt16BE(2)).toBe(code);
+    expect(closing.toString("utf8", 4)).toMatch(/[a-z]{3}/);
+    expect(await counted(closed("protocol-error"))).toBe(1);
+    expect(observer.closeCode).toBeUndefined();
+  });
+});
+
 describe("many at once", () => {
   it(`${SILENT_CONNECTIONS} that say nothing hold nobody up, and are closed and counted`, async () => {
     const places = { subscribersMax: 2 * SILENT_CONNECTIONS };
