@@ -43,7 +43,7 @@ interface Measurer {
 
 /** Times the model and its parts on one table of tensors, which chains the parts. */
 export function createMeasurer(context: Context): Measurer {
-  const { config, feeds, types } = context;
+  const { config, feeds, types, processor } = context;
   const outputNames = context.outputs.map((output) => output.name);
   const table: Tensors = new Map(feeds);
   /** What crosses into ranges measured out of order: they may be measured again. */
@@ -51,8 +51,8 @@ export function createMeasurer(context: Context): Measurer {
   let reference: Tensors | undefined;
 
   const measureWhole = async (repeat: Repeat): Promise<Measured> => {
-    const fed = { feeds, outputs: outputNames };
-    const timed = await timeSession(context.bytes, context, { repeat, ...fed });
+    const fed = { repeat, feeds, outputs: outputNames };
+    const timed = await timeOpened(await openWhole(context), processor, () => fed);
     refuseUnstable(timed, config.relativeTolerance);
     reference = timed.last;
     return describeRuns(timed);
@@ -90,7 +90,7 @@ export function createMeasurer(context: Context): Measurer {
 
   const measureAlone = async (range: LayerRange, repeat: Repeat): Promise<Measured> =>
     describeRuns(
-      await timeOpened(await openAlone(range, context), context.processor, (session) => {
+      await timeOpened(await openAlone(range, context), processor, (session) => {
         const made = madeUpInputs(session.inputNames, { feeds, types, seed: config.inputSeed });
         return { repeat, feeds: made, outputs: session.tensorOutputs };
       }),
@@ -149,14 +149,24 @@ async function timeSession(
   { config, processor }: Pick<Context, "config" | "processor">,
   fed: Fed,
 ): Promise<TimedSession> {
+  const open = (): Promise<Session> => openSession(bytes, config, { optimisation: "all" });
+  return timeOpened(await timeOpening(open), processor, () => fed);
+}
+
+interface Opened {
+  session: Session;
+  openMs: number;
+}
+
+async function timeOpening(open: () => Promise<Session>): Promise<Opened> {
   const startedAtMs = performance.now();
-  const session = await openSession(bytes, config, { optimisation: "all" });
-  return timeOpened({ session, openMs: performance.now() - startedAtMs }, processor, () => fed);
+  const session = await open();
+  return { session, openMs: performance.now() - startedAtMs };
 }
 
 /** Times the runs of a session, and releases it. */
 async function timeOpened(
-  { session, openMs }: { session: Session; openMs: number },
+  { session, openMs }: Opened,
   processor: Processor,
   feed: (session: Session) => Fed,
 ): Promise<TimedSession> {
@@ -169,13 +179,18 @@ async function timeOpened(
   }
 }
 
+/** The whole model, as it was kept. */
+function openWhole({ bytes, config, kept }: Context): Promise<Opened> {
+  return timeOpening(
+    async () =>
+      (await kept?.open("whole").catch(() => undefined)) ??
+      (await openSession(bytes, config, { optimisation: "all" })),
+  );
+}
+
 /** A range of layers as a model of its own, as it was kept or to be kept. */
-async function openAlone(
-  range: LayerRange,
-  context: Context,
-): Promise<{ session: Session; openMs: number }> {
+function openAlone(range: LayerRange, context: Context): Promise<Opened> {
   const { config, kept, noted } = context;
-  const startedAtMs = performance.now();
   const open = async (): Promise<Session> => {
     const asKept = await kept?.open(range).catch(() => undefined);
     if (asKept !== undefined) return asKept;
@@ -187,8 +202,7 @@ async function openAlone(
       return session;
     });
   };
-  const session = await open();
-  return { session, openMs: performance.now() - startedAtMs };
+  return timeOpening(open);
 }
 
 /** For ranges measured out of order: what crosses into them comes from the whole model. @returns what was missing */

@@ -103,6 +103,14 @@ describe("optimised models that are kept", () => {
     expect(statSync(join(directory, "graph.onnx")).ino).toBe(ino);
   });
 
+  it("serve a look at the whole, where that is what is looked at", async () => {
+    const again = await repeat();
+    const directory = age();
+    const { times } = await look({ ...again, sentinel: undefined });
+    expect(times).toHaveLength(1);
+    expect(wasUsed(directory)).toBe(true);
+  });
+
   it("serve a short look, each block on its own", async () => {
     const profile: Profile = {
       ...first,
