@@ -119,7 +119,7 @@ async function measure(
   worker: ModelWorker,
   context: MeasureContext,
 ): Promise<Measurements & Pick<Profile, "processor">> {
-  const { opened, blocks, options, previous, subject, deps } = context;
+  const { opened, blocks, options, previous, subject, signal, deps } = context;
   // One block takes what the whole takes; and only the CPU's own profile was found to be true.
   const { provider } = opened.environment;
   const mayTellApart = blocks.length > 1 && provider === "cpu" && !options.cutInsideFusions;
@@ -128,7 +128,10 @@ async function measure(
   let steps = await openFor(mayTellApart ? WORK_BY_KERNELS : workBlockByBlock(blocks));
   const processor = await findProcessor(worker, steps, context);
   if (mayTellApart) {
-    const measured = await measureByKernels(worker, { blocks, options, steps, previous });
+    const measured = await measureByKernels(worker, {
+      ...{ blocks, options, steps, previous, signal },
+      clock: deps.clock,
+    });
     if (typeof measured !== "string") {
       await steps.finish();
       return { ...measured, processor };

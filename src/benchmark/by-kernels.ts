@@ -1,6 +1,6 @@
 import { sum } from "simple-statistics";
 import { z } from "zod";
-import { isAppError } from "../core/index.js";
+import { type Clock, isAppError } from "../core/index.js";
 import type { LayerRange, ModelWorker } from "../inference/index.js";
 import {
   type BlockProfile,
@@ -24,6 +24,7 @@ import {
   statisticsSchema,
 } from "./statistics.js";
 import type { Steps } from "./steps.js";
+import { takeWhole } from "./whole.js";
 
 /** Runs under the profiler beside the warm-up: of each kernel the fastest counts. */
 const PROFILED_RUNS = 2;
@@ -41,6 +42,8 @@ interface Context {
   steps: Steps;
   /** A profile of the same model, split and environment: what does not change is not done again. */
   previous: Profile | undefined;
+  clock: Pick<Clock, "sleep">;
+  signal: AbortSignal;
 }
 
 const wholeSchema = z.strictObject({
@@ -68,9 +71,9 @@ export async function measureByKernels(
   worker: ModelWorker,
   context: Context,
 ): Promise<Measurements | string> {
-  const { steps } = context;
+  const { steps, options, previous, clock, signal } = context;
   const {
-    whole,
+    whole: first,
     blockMs: kernelMs,
     reason,
     order,
@@ -81,11 +84,16 @@ export async function measureByKernels(
     schema: wholeSchema,
     run: () => profileWhole(worker, context),
   });
-  if (kernelMs === null || whole.medianMs < WHOLE_MS_MIN) return reason;
+  if (kernelMs === null || first.medianMs < WHOLE_MS_MIN) return reason;
+  const { equality, ranges } = await verify(worker, context, kernelMs);
+  const whole = await takeWhole(first, {
+    ...{ worker, steps, clock, signal },
+    repeat: repeatOf(options, 0),
+    earlierMs: earlierMsOf(previous),
+  });
   const rawSumMs = sum(kernelMs);
   const factor = rawSumMs > 0 ? whole.medianMs / rawSumMs : 1;
   const blockMs = kernelMs.map((timeMs) => timeMs * factor);
-  const { equality, ranges } = await verify(worker, context, blockMs);
   const cut = await costOfCuts(worker, context, { whole, blockMs });
   const sentinel = await takeSentinel(worker, context, { ranges, wholeMs: whole.medianMs });
   const { medianMs: wholeMs, ...wholeRest } = whole;
@@ -96,13 +104,18 @@ export async function measureByKernels(
     blocks: context.blocks.map((block, index) =>
       profileOf(block, {
         ...{ whole, rawMs: kernelMs[index] ?? 0, factor },
-        repeats: profiledRuns(context.previous),
+        repeats: profiledRuns(previous),
       }),
     ),
     equality,
     ...(order === undefined ? {} : { kernelOrder: order }),
     ...(sentinel === undefined ? {} : { sentinel }),
   };
+}
+
+/** What the whole took by the last profile, without what stands for a slower node. */
+function earlierMsOf(previous: Profile | undefined): number | undefined {
+  return previous && previous.wholeMs / previous.environment.emulatedSlowdown;
 }
 
 function profiledRuns(previous: Profile | undefined): number {
@@ -115,8 +128,7 @@ async function profileWhole(
 ): Promise<z.infer<typeof wholeSchema>> {
   const cuts = blocks.slice(0, -1).map((block) => block.lastLayer);
   const order = previous?.kernelOrder;
-  const slowdown = previous?.environment.emulatedSlowdown ?? 1;
-  const repeat = expecting(repeatOf(options, 0), (previous?.wholeMs ?? 0) / slowdown);
+  const repeat = expecting(repeatOf(options, 0), earlierMsOf(previous) ?? 0);
   try {
     const { whole, kernels } = await worker.profile({
       ...{ cuts, repeat },
@@ -141,14 +153,14 @@ async function profileWhole(
 async function verify(
   worker: ModelWorker,
   context: Context,
-  blockMs: readonly number[],
+  kernelMs: readonly number[],
 ): Promise<Pick<Profile, "equality"> & { ranges: readonly LayerRange[] | undefined }> {
   const { blocks, previous } = context;
   if (previous !== undefined) {
     return { equality: previous.equality, ranges: previous.sentinel?.blocks };
   }
   const { equality, openMs } = await checkChain(worker, context);
-  const costs = blockMs.map((timeMs, index) => ({ timeMs, openMs: openMs[index] ?? 0 }));
+  const costs = kernelMs.map((timeMs, index) => ({ timeMs, openMs: openMs[index] ?? 0 }));
   return { equality, ranges: chooseSentinel(blocks, costs) };
 }
 

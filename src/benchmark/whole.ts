@@ -1,0 +1,72 @@
+import { mean } from "simple-statistics";
+import type { Clock } from "../core/index.js";
+import type { ModelWorker, Repeat } from "../inference/index.js";
+import { type Statistics, statisticsOf, statisticsSchema } from "./statistics.js";
+import type { Steps } from "./steps.js";
+
+/** Runs within a moment are alike, and so are moments that follow each other closely. */
+const PAUSE_MS = 750;
+const MOMENTS_MAX = 3;
+/** The changes of a shared machine that its yardstick does not tell are larger, and seldom last. */
+const ALIKE_MAX = 1.05;
+
+/**
+ * What the whole model takes, which all its blocks are scaled to, from more than one moment: how long runs
+ * take that differ from those of a second before or after shows in none of them. Where an earlier benchmark
+ * found the same that is another moment. Else it is timed again until two are alike, three times at most; of
+ * two the mean counts, of three the middle one.
+ * @param first what it takes at this moment, in milliseconds like all
+ * @param earlierMs what the benchmark before found
+ */
+export async function takeWhole(
+  first: Statistics,
+  context: Again & { earlierMs: number | undefined; steps: Steps },
+): Promise<Statistics> {
+  const { earlierMs, steps, ...again } = context;
+  if (earlierMs !== undefined && areAlike(first.medianMs, earlierMs)) return first;
+  return steps.take({
+    name: "whole at other moments",
+    what: "whole model",
+    work: 0,
+    schema: statisticsSchema,
+    run: () => timeAgain(first, again),
+  });
+}
+
+interface Again {
+  worker: Pick<ModelWorker, "measure">;
+  repeat: Repeat;
+  clock: Pick<Clock, "sleep">;
+  signal: AbortSignal;
+}
+
+async function timeAgain(
+  first: Statistics,
+  { worker, repeat, clock, signal }: Again,
+): Promise<Statistics> {
+  const moments = [first];
+  while (moments.length < MOMENTS_MAX) {
+    await clock.sleep(PAUSE_MS, signal);
+    const again = statisticsOf(await worker.measure({ kind: "whole" }, repeat));
+    moments.push(again);
+    if (moments.length === 2 && areAlike(first.medianMs, again.medianMs)) break;
+  }
+  return joined(moments);
+}
+
+/** Of two the mean, of three the middle one. */
+function joined(moments: readonly Statistics[]): Statistics {
+  const sorted = [...moments].sort((a, b) => a.medianMs - b.medianMs);
+  const middle = sorted.slice((sorted.length - 1) >> 1, (sorted.length >> 1) + 1);
+  return {
+    medianMs: mean(middle.map(({ medianMs }) => medianMs)),
+    p95Ms: mean(middle.map(({ p95Ms }) => p95Ms)),
+    spreadMs: mean(middle.map(({ spreadMs }) => spreadMs)),
+    repeats: moments.reduce((sum, { repeats }) => sum + repeats, 0),
+    stable: middle.every(({ stable }) => stable),
+  };
+}
+
+function areAlike(oneMs: number, otherMs: number): boolean {
+  return Math.max(oneMs, otherMs) <= ALIKE_MAX * Math.min(oneMs, otherMs);
+}
