@@ -11,7 +11,7 @@ export interface BenchmarkLimits extends AttemptLimits {
   hostsMax: number;
 }
 
-/** `lost`: its node went in the middle of it. */
+/** `lost`: its node went in the middle of it, or was restarted. */
 export type BenchmarkResult = "ok" | "failed" | "lost";
 
 export interface MeasureLimits {
@@ -240,17 +240,18 @@ async function run(
     finish("ok");
     return outcome;
   } catch (error) {
+    const ended: unknown = signal.aborted ? signal.reason : error;
+    if (isAppError(ended, "NODE_LOST")) {
+      attempts.cutShort(job);
+      log.warn({ err: ended }, "benchmark ended");
+      finish("lost");
+      return `given up: ${ended.message}`;
+    }
     // Given up, by us or for want of time; what was measured is kept for the next time.
     if (signal.aborted || isAppError(error, "ABORTED")) {
       const why: unknown = signal.reason;
       const outcome = isAppError(why) ? `given up: ${why.message}` : "given up";
-      if (isAppError(why, "NODE_LOST")) {
-        attempts.cutShort(job);
-        log.warn({ err: why }, "benchmark ended");
-        finish("lost");
-      } else {
-        log.info({ outcome }, "benchmark ended");
-      }
+      log.info({ outcome }, "benchmark ended");
       return outcome;
     }
     const pauseMs = attempts.failed(job, error);

@@ -114,7 +114,7 @@ function contextMetrics(registry: Registry): ContextMetrics {
   const make = instruments(registry);
   const durations = new Histogram({
     name: "scission_benchmark_duration_seconds",
-    help: "Time that benchmarks took, to their end or to their node's going.",
+    help: "Time that benchmarks took; result: ok, failed (or not answered in time), lost (their node went).",
     labelNames: ["node", "result"],
     buckets: BENCHMARK_BUCKETS_SECONDS,
     registers: [registry],

@@ -249,6 +249,28 @@ describe("benchmarks of a daemon", () => {
     expect(under.running.size).toBe(1);
   });
 
+  it("takes a node that was restarted before anybody missed it for one that went", async () => {
+    const under = await start([job("a")], { measuredAgoMs: HOUR_MS });
+    under.benchmarks.refreshAll("schedule");
+    await settle();
+    const restart = async (): Promise<void> => {
+      under.running.get("a")?.end(new AppError("NODE_LOST", "a was restarted"));
+      await settle();
+    };
+    await restart();
+    expect(under.running.size).toBe(1);
+    await restart();
+    expect(under.benchmarks.problems().join()).toContain("2 times in a row");
+    under.benchmarks.refreshAll("schedule");
+    await under.pass(9_000);
+    expect(under.running.size).toBe(0);
+    await under.pass(1_000);
+    under.running.get("a")?.end();
+    await settle();
+    expect(under.results).toEqual(["lost", "lost", "ok"]);
+    expect(under.benchmarks.problems()).toEqual([]);
+  });
+
   it("lets neither a schedule shorten such a pause nor a model that is gone be a problem", async () => {
     const under = await start([job("a")]);
     for (let times = 0; times < 2; times += 1) {
