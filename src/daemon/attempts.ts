@@ -54,6 +54,8 @@ const MODEL_FAULTS: ReadonlySet<ErrorCode | undefined> = new Set([
 /** Its node went in the middle of it. */
 interface CutShort {
   job: BenchmarkJob;
+  /** Model and software that this concerns. */
+  modelKey: string;
   /** In a row. */
   times: number;
   notBeforeMs: number;
@@ -137,7 +139,7 @@ export class Attempts {
     const pauseMs = times === 1 ? 0 : this.#pauseMsAfter(times - 1);
     this.#cutShort.delete(key);
     const notBeforeMs = this.#deps.clock.monotonicMs() + pauseMs;
-    this.#cutShort.set(key, { job, times, notBeforeMs });
+    this.#cutShort.set(key, { job, modelKey: this.#modelKey(job), times, notBeforeMs });
     const [oldest] = this.#cutShort.keys();
     if (this.#cutShort.size > CUT_SHORT_MAX && oldest !== undefined) this.#cutShort.delete(oldest);
   }
@@ -186,7 +188,8 @@ export class Attempts {
 
   /**
    * A node that left and came back starts without its old failures, and so does a changed model. What its
-   * going cut short is remembered for as long as the model is configured.
+   * going cut short is remembered for as long as the model is configured; with other software or options
+   * it may well be done, so it is due at once.
    */
   forgetOthers(wanted: readonly BenchmarkJob[]): void {
     const keys = new Set(wanted.map(jobKey));
@@ -196,6 +199,12 @@ export class Attempts {
     for (const key of this.#provenModels) if (!models.has(key)) this.#provenModels.delete(key);
     for (const [key, { job }] of this.#cutShort) {
       if (!this.#deps.isConfigured(job)) this.#cutShort.delete(key);
+    }
+    for (const job of wanted) {
+      const modelKey = this.#modelKey(job);
+      const known = this.#cutShort.get(jobKey(job));
+      if (known === undefined || known.modelKey === modelKey) continue;
+      this.#cutShort.set(jobKey(job), { job, modelKey, times: 0, notBeforeMs: 0 });
     }
   }
 

@@ -49,6 +49,21 @@ const settle = async (): Promise<void> => {
   for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 };
 
+/** All nodes go, are missed, and come back. */
+async function goAndReturn(under: Under): Promise<void> {
+  const gone = under.jobs.splice(0);
+  await under.pass(1_000);
+  under.jobs.push(...gone);
+  under.benchmarks.request();
+  await settle();
+}
+
+/** It is back before anybody missed it. */
+async function restart({ running }: Under, node: string): Promise<void> {
+  running.get(node)?.end(new AppError("NODE_LOST", `${node} was restarted`));
+  await settle();
+}
+
 describe("benchmarks of a daemon", () => {
   let stop: () => Promise<void> = () => Promise.resolve();
   afterEach(() => stop());
@@ -217,21 +232,14 @@ describe("benchmarks of a daemon", () => {
 
   it("gives a node that goes at each attempt longer and longer pauses, and says so", async () => {
     const under = await start([job("a")]);
-    const goAndReturn = async (): Promise<void> => {
-      const gone = under.jobs.splice(0);
-      await under.pass(1_000);
-      under.jobs.push(...gone);
-      under.benchmarks.request();
-      await settle();
-    };
-    await goAndReturn();
+    await goAndReturn(under);
     expect(under.running.size).toBe(1);
     expect(under.benchmarks.problems()).toEqual([]);
     for (const [pauseMs, times] of [
       [10_000, 2],
       [20_000, 3],
     ] as const) {
-      await goAndReturn();
+      await goAndReturn(under);
       await under.pass(pauseMs - 1_000);
       expect(under.running.size).toBe(0);
       expect(under.benchmarks.problems().join()).toContain(`${times} times in a row`);
@@ -245,7 +253,7 @@ describe("benchmarks of a daemon", () => {
     under.profiles.clear();
     await under.pass(31_000);
     expect(under.running.size).toBe(1);
-    await goAndReturn();
+    await goAndReturn(under);
     expect(under.running.size).toBe(1);
   });
 
@@ -253,13 +261,9 @@ describe("benchmarks of a daemon", () => {
     const under = await start([job("a")], { measuredAgoMs: HOUR_MS });
     under.benchmarks.refreshAll("schedule");
     await settle();
-    const restart = async (): Promise<void> => {
-      under.running.get("a")?.end(new AppError("NODE_LOST", "a was restarted"));
-      await settle();
-    };
-    await restart();
+    await restart(under, "a");
     expect(under.running.size).toBe(1);
-    await restart();
+    await restart(under, "a");
     expect(under.benchmarks.problems().join()).toContain("2 times in a row");
     under.benchmarks.refreshAll("schedule");
     await under.pass(9_000);
@@ -271,15 +275,24 @@ describe("benchmarks of a daemon", () => {
     expect(under.benchmarks.problems()).toEqual([]);
   });
 
+  it("tries a node that went each time at once when it comes with other software", async () => {
+    const software = { a: "1.30.0" };
+    const under = await start([job("a")], { software });
+    await restart(under, "a");
+    await restart(under, "a");
+    await under.pass(1_000);
+    expect(under.running.size).toBe(0);
+    software.a = "1.30.1";
+    await under.pass(1_000);
+    expect(under.running.size).toBe(1);
+    expect(under.benchmarks.problems()).toEqual([]);
+    await restart(under, "a");
+    expect(under.running.size).toBe(1);
+  });
+
   it("lets neither a schedule shorten such a pause nor a model that is gone be a problem", async () => {
     const under = await start([job("a")]);
-    for (let times = 0; times < 2; times += 1) {
-      const gone = under.jobs.splice(0);
-      await under.pass(1_000);
-      under.jobs.push(...gone);
-      under.benchmarks.request();
-      await settle();
-    }
+    for (let times = 0; times < 2; times += 1) await goAndReturn(under);
     under.benchmarks.refreshAll("schedule");
     await settle();
     expect(under.running.size).toBe(0);
@@ -287,13 +300,7 @@ describe("benchmarks of a daemon", () => {
     under.benchmarks.refreshAll("operator");
     await settle();
     expect(under.running.size).toBe(1);
-    for (let times = 0; times < 2; times += 1) {
-      const gone = under.jobs.splice(0);
-      await under.pass(1_000);
-      under.jobs.push(...gone);
-      under.benchmarks.request();
-      await settle();
-    }
+    for (let times = 0; times < 2; times += 1) await goAndReturn(under);
     expect(under.benchmarks.problems()).toHaveLength(1);
     under.configured.is = false;
     under.jobs.splice(0);
