@@ -2,10 +2,13 @@ import { Command } from "commander";
 import { type ConnectionState, subscribe, type Update } from "../client/index.js";
 import { printable } from "../core/index.js";
 import type { PlanDocument } from "../protocol/index.js";
+import { askDaemon } from "./ask-daemon.js";
 import { addDaemonOptions, type DaemonFlags, type DaemonLogin, readLogin } from "./daemon-login.js";
 import { describePlan } from "./plan-words.js";
 import type { Terminal } from "./terminal.js";
 import { unreachable } from "./unreachable.js";
+
+const TIMEOUT_MS = 10_000;
 
 export function watchCommand(terminal: Terminal): Command {
   const command = new Command("watch").description(
@@ -30,9 +33,10 @@ Examples:
 
 async function watch(
   terminal: Terminal,
-  { url, token, tls }: DaemonLogin,
+  login: DaemonLogin,
   linesOf: (update: Update) => string[],
 ): Promise<void> {
+  const { url, token, tls } = login;
   const stop = new AbortController();
   let hasConnected = false;
   let firstFailure: string | undefined;
@@ -51,7 +55,11 @@ async function watch(
   for await (const update of subscribe(url, { signal, onConnection, tls, ...bearer })) {
     for (const line of linesOf(update)) terminal.out(`${line}\n`);
   }
-  if (firstFailure !== undefined) throw unreachable(url, new Error(firstFailure));
+  if (firstFailure === undefined) return;
+  // A request that fails alike tells more of why than a socket does.
+  const plain = { ...login, url: url.replace(/^ws/, "http") };
+  await askDaemon(plain, { path: "/healthz", timeoutMs: TIMEOUT_MS, signal: terminal.signal });
+  throw unreachable(url, new Error(firstFailure));
 }
 
 function jsonLines(update: Update): string[] {
