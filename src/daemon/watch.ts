@@ -10,6 +10,8 @@ import type { Pipeline, Situation } from "./problem.js";
 
 const MS_PER_SECOND = 1_000;
 const CHANGES_TOLD_MAX = 2;
+/** Smaller changes would be told as 0 %. */
+const CHANGE_TOLD_MIN = 0.005;
 /** What changes all the time by itself. */
 export const FLUCTUATING: ReadonlySet<Trigger["kind"]> = new Set(["link", "load"]);
 
@@ -72,7 +74,7 @@ export function look(
     const known = watch.deviations.get(metric.id);
     if (known === undefined) {
       deviations.set(metric.id, startDeviation(metric.value));
-      if (!isIdleLoad(metric)) triggers.push(metricTrigger(metric, null));
+      if (!isAsGoodAsIdle(metric)) triggers.push(metricTrigger(metric, null));
       continue;
     }
     const { state, verdict } = observe(known, { value: metric.value, nowMs }, metric.limits);
@@ -99,9 +101,10 @@ export function changesOf(
 ): Trigger[] {
   const changes = metricsOf(situation, pipeline.thresholds).flatMap((metric) => {
     const deviation = watch?.deviations.get(metric.id);
-    if (deviation === undefined || deviation.baseline === metric.value) return [];
+    if (deviation === undefined) return [];
     const { baseline, sinceMs } = deviation;
     const size = Math.abs(Math.log((metric.value + 1e-9) / (baseline + 1e-9)));
+    if (size < CHANGE_TOLD_MIN) return [];
     const heldMs = sinceMs === null ? 0 : nowMs - sinceMs;
     return [{ size, trigger: metricTrigger(metric, baseline, heldMs) }];
   });
@@ -166,9 +169,9 @@ function metricsOf(situation: Situation, options: DriftOptions): Metric[] {
   return metrics;
 }
 
-/** Nodes come idle, which is no news. */
-function isIdleLoad({ kind, value }: Metric): boolean {
-  return kind === "load" && value === 1;
+/** Nodes come idle, and that one is hardly busier than that is no news. */
+function isAsGoodAsIdle({ kind, value, limits }: Metric): boolean {
+  return kind === "load" && value <= 1 + limits.changePercent / 100;
 }
 
 function presenceOf(situation: Situation): Set<string> {

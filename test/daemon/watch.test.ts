@@ -125,6 +125,8 @@ describe("the watch of a pipeline's context", () => {
     expect(first).toMatchObject([{ kind: "presence", subject: "edge-1 is gone" }]);
     const [second] = follow([come], { holdSeconds: 60 });
     expect(subjects(second!)).toEqual(["edge-2 is there", "compute on edge-2"]);
+    const [hardly] = follow([{ ...come, loads: { "edge-2": 1.0004 } }], { holdSeconds: 60 });
+    expect(hardly).toEqual(second);
     const [busy] = follow([{ ...come, loads: { "edge-2": 3 } }], { holdSeconds: 60 });
     expect(subjects(busy!)).toContain("load of edge-2");
   });
@@ -146,6 +148,8 @@ describe("the watch of a pipeline's context", () => {
   it("names what changed most where no threshold was passed", () => {
     const pipeline = pipelineWith({});
     const watch = startWatch(pipeline, situation(), 0);
+    const hardly = { pipeline, situation: situation({ loads: { "edge-1": 1.0004 } }) };
+    expect(changesOf(watch, hardly, 1_000)).toEqual([]);
     const now = { pipeline, situation: situation({ mbps: 9, rttMs: 21 }) };
     expect(subjects(changesOf(watch, now, 1_000))).toEqual([
       "bandwidth cam-1 → edge-1",
