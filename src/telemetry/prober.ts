@@ -56,7 +56,7 @@ async function probeForEver(
   signal: AbortSignal,
 ): Promise<void> {
   const failures = new Map<string, number>();
-  const spending = new Spending(probe.dataBudget, deps);
+  const spending = new Spending(probe, deps);
   const stopping = (): boolean => signal.aborted;
   while (peers.length > 0 && !stopping()) {
     for (const peer of peers) {

@@ -4,15 +4,19 @@ import type { ProbeOptions } from "./options.js";
 
 /** What the probes of one node may cost, by peer and in all. */
 export class Spending {
-  readonly #options: ProbeOptions["dataBudget"];
+  readonly #options: Pick<ProbeOptions, "dataBudget" | "burstBytesMin">;
   readonly #deps: { log: Logger; clock: Clock };
   readonly #all: DataBudget;
   readonly #peers = new Map<string, { budget: DataBudget; nextAtMs: number; isTold: boolean }>();
 
-  constructor(options: ProbeOptions["dataBudget"], deps: { log: Logger; clock: Clock }) {
+  constructor(
+    options: Pick<ProbeOptions, "dataBudget" | "burstBytesMin">,
+    deps: { log: Logger; clock: Clock },
+  ) {
     this.#options = options;
     this.#deps = deps;
-    const hour = { megabytesPerHour: options.allMegabytesPerHour, megabytesPerMonth: null };
+    const { allMegabytesPerHour } = options.dataBudget;
+    const hour = { megabytesPerHour: allMegabytesPerHour, megabytesPerMonth: null };
     this.#all = new DataBudget(hour, deps.clock.monotonicMs());
   }
 
@@ -21,7 +25,7 @@ export class Spending {
     const { clock, log } = this.#deps;
     const nowMs = clock.monotonicMs();
     const purse = this.#peers.get(peer) ?? {
-      budget: new DataBudget(this.#options, nowMs),
+      budget: new DataBudget(this.#options.dataBudget, nowMs),
       nextAtMs: Number.NEGATIVE_INFINITY,
       isTold: false,
     };
@@ -37,8 +41,9 @@ export class Spending {
           spentBytes += bytes;
           return true;
         }
-        if (!purse.isTold) {
-          log.info(
+        // Fast links always want a larger burst than there is: they are measured by the smaller ones.
+        if (bytes <= this.#options.burstBytesMin && !purse.isTold) {
+          log.warn(
             { peer },
             "data budget used up (probe.dataBudget): until there is more, only round trips are measured",
           );

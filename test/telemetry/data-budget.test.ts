@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { silentLogger } from "../../src/core/index.js";
 import { DataBudget } from "../../src/telemetry/data-budget.js";
 import { probeOptionsSchema } from "../../src/telemetry/index.js";
+import { nextBurstBytes } from "../../src/telemetry/probe-protocol.js";
 import { PassiveLinks } from "../../src/telemetry/passive-links.js";
 import { Spending } from "../../src/telemetry/spending.js";
 import { ManualClock } from "../support/manual-clock.js";
@@ -39,12 +40,8 @@ describe("the data budget", () => {
     expect(budget.pauseMs(1e15, 0)).toBe(0);
   });
 
-  it("spreads the measurements of a slow metered link over the day, and tells once what it lacks", () => {
-    const clock = new ManualClock();
-    let told = 0;
-    const log = { ...silentLogger, warn: () => (told += 1) };
-    const options = probeOptionsSchema.parse({}).dataBudget;
-    const spending = new Spending(options, { clock, log });
+  it("spreads the measurements of a slow metered link over the day, and lacks nothing", () => {
+    const { spending, clock, told } = start();
     const probeBytes = 600_000;
     const spent: { atMs: number; bytes: number }[] = [];
     for (let round = 0; round < 24 * 360; round += 1) {
@@ -56,18 +53,49 @@ describe("the data budget", () => {
     expect(sum(spent)).toBeLessThan(50 * MEGABYTE);
     const lastHour = spent.filter(({ atMs }) => atMs > 23 * HOUR_MS);
     expect(lastHour.length).toBeGreaterThan(0);
-    expect(told).toBeLessThanOrEqual(1);
+    expect(told).toEqual([]);
   });
 
-  it("is shared by all peers of a node", () => {
-    const options = probeOptionsSchema.parse({
-      dataBudget: { allMegabytesPerHour: 2, megabytesPerHour: 100, megabytesPerMonth: null },
-    }).dataBudget;
-    const spending = new Spending(options, { clock: new ManualClock(), log: silentLogger });
+  it("is shared by all peers of a node, and told once of those for whom nothing is left", () => {
+    const dataBudget = { allMegabytesPerHour: 2, megabytesPerHour: 100, megabytesPerMonth: null };
+    const { spending, told } = start({ dataBudget });
     const taken = ["a", "b", "c", "d"].filter((peer) => spending.begin(peer).spend(400_000));
     expect(taken).toEqual(["a", "b"]);
+    expect(told).toEqual([]);
+    while (spending.begin("a").spend(16_384));
+    spending.begin("a").spend(16_384);
+    expect(told).toEqual(["a"]);
+  });
+
+  it("is not told to be used up where a link is faster than it can pay for", () => {
+    const { spending, clock, told } = start();
+    const options = probeOptionsSchema.parse({});
+    let measured = 0;
+    for (let round = 0; round < 24 * 360; round += 1) {
+      const purse = spending.begin("neighbour");
+      for (let direction = 0; direction < 2; direction += 1) {
+        let bytes: number | undefined = options.burstBytesMin;
+        while (bytes !== undefined && purse.spend(bytes)) {
+          measured += 1;
+          bytes = nextBurstBytes(bytes, 0.1, options);
+        }
+      }
+      purse.end();
+      clock.advance(10_000);
+    }
+    expect(measured).toBeGreaterThan(100);
+    expect(told).toEqual([]);
   });
 });
+
+/** What probes of these options may spend, and the peers of which it was told that nothing is left. */
+function start(options: object = {}) {
+  const clock = new ManualClock();
+  const told: unknown[] = [];
+  const warn = ({ peer }: { peer?: unknown }): void => void told.push(peer);
+  const log = { ...silentLogger, warn } as typeof silentLogger;
+  return { clock, told, spending: new Spending(probeOptionsSchema.parse(options), { clock, log }) };
+}
 
 describe("passive estimates", () => {
   it("are fresh for a while, in their own direction, and only those of runtimes", () => {
