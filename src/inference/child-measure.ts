@@ -1,3 +1,4 @@
+import { isAppError } from "../core/index.js";
 import {
   extractSubModel,
   type OnnxModel,
@@ -52,9 +53,10 @@ export function createMeasurer(context: Context): Measurer {
 
   const measureWhole = async (repeat: Repeat): Promise<Measured> => {
     const fed = { repeat, feeds, outputs: outputNames };
-    const timed = await timeOpened(await openWhole(context), processor, () => fed);
-    refuseUnstable(timed, config.relativeTolerance);
-    reference = timed.last;
+    const asKept = await timeKeptWhole(context, fed);
+    const timed = asKept ?? (await timeModel(context, fed));
+    // What the parts are compared with comes from the model itself.
+    reference = asKept === undefined ? timed.last : undefined;
     return describeRuns(timed);
   };
 
@@ -179,13 +181,28 @@ async function timeOpened(
   }
 }
 
-/** The whole model, as it was kept. */
-function openWhole({ bytes, config, kept }: Context): Promise<Opened> {
-  return timeOpening(
-    async () =>
-      (await kept?.open("whole").catch(() => undefined)) ??
-      (await openSession(bytes, config, { optimisation: "all" })),
-  );
+async function timeModel(context: Context, fed: Fed): Promise<TimedSession> {
+  const timed = await timeSession(context.bytes, context, fed);
+  refuseUnstable(timed, context.config.relativeTolerance);
+  return timed;
+}
+
+/** The whole model as it was kept; undefined where it was not, or is damaged, and then it is forgotten. */
+async function timeKeptWhole(
+  { kept, config, processor }: Context,
+  fed: Fed,
+): Promise<TimedSession | undefined> {
+  if (kept === undefined) return undefined;
+  try {
+    const opened = await timeOpening(() => kept.open("whole"));
+    const timed = await timeOpened(opened, processor, () => fed);
+    refuseUnstable(timed, config.relativeTolerance);
+    return timed;
+  } catch (error) {
+    if (!isAppError(error)) throw error;
+    kept.forget("whole");
+    return undefined;
+  }
 }
 
 /** A range of layers as a model of its own, as it was kept or to be kept. */

@@ -113,6 +113,17 @@ describe("optimised models that are kept", () => {
     expect(wasUsed(directory)).toBe(true);
   });
 
+  it("are forgotten where a look finds that they compute no numbers, which is no fault of the model", async () => {
+    const again = await repeat();
+    const weights = join(age(), "weights");
+    const { size } = statSync(weights);
+    // As floats: not a number.
+    writeFileSync(weights, Buffer.alloc(size, 0xff));
+    const { times } = await look({ ...again, sentinel: undefined });
+    expect(times).toHaveLength(1);
+    expect(entries()).toEqual([]);
+  });
+
   it("serve a short look, each block on its own", async () => {
     const profile: Profile = {
       ...first,
