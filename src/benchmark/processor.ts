@@ -1,6 +1,7 @@
 import { isComparable, type ModelWorker, type OpenedModel } from "../inference/index.js";
 import type { ProcessorProfile, Profile } from "../protocol/index.js";
 import { isSameEnvironment } from "./environment.js";
+import { areAlike } from "./statistics.js";
 
 /** A speed further from another is not the same. */
 const ALIKE_MAX = 1.15;
@@ -25,20 +26,16 @@ export function usualSpeed(
     return { yardstickMs: seenMs };
   }
   const { other, yardstickMs } = earlier;
-  if (isAlike(seenMs, yardstickMs)) return { yardstickMs };
+  if (areAlike(seenMs, yardstickMs, ALIKE_MAX)) return { yardstickMs };
   // A clock that was set back must not keep the old speed for ever.
   const isSeenAgain =
-    other !== undefined && other.since <= nowMs && isAlike(seenMs, other.yardstickMs);
+    other !== undefined && other.since <= nowMs && areAlike(seenMs, other.yardstickMs, ALIKE_MAX);
   if (!isSeenAgain) {
     return { yardstickMs, other: { yardstickMs: seenMs, since: nowMs, looks: 1 } };
   }
   const looks = other.looks + 1;
   const isLasting = looks >= ADOPTED_AFTER_LOOKS && nowMs - other.since >= ADOPTED_AFTER_MS;
   return isLasting ? { yardstickMs: seenMs } : { yardstickMs, other: { ...other, looks } };
-}
-
-function isAlike(oneMs: number, otherMs: number): boolean {
-  return Math.max(oneMs, otherMs) <= ALIKE_MAX * Math.min(oneMs, otherMs);
 }
 
 /** The speed for which times are to be told, from what an earlier profile of the same environment knows. */

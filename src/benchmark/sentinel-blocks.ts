@@ -10,6 +10,7 @@ import type { SentinelProfile } from "../protocol/index.js";
 import type { Block } from "./blocks.js";
 import type { BenchmarkOptions } from "./options.js";
 import { repeatOf } from "./repeat.js";
+import { areAlike } from "./statistics.js";
 
 /** Faster models are looked at as a whole: that costs little, and few of their blocks can be timed well. */
 const WHOLE_MS_MIN = 20;
@@ -85,8 +86,6 @@ export async function glanceAt(
 ): Promise<Glanced> {
   const { options, expectedMs, tolerancePercent } = how;
   const tolerated = 1 + tolerancePercent / 100;
-  const isLike = (oneMs: number, otherMs: number): boolean =>
-    Math.max(oneMs, otherMs) <= tolerated * Math.min(oneMs, otherMs);
   const glances: number[][] = [];
   while (glances.length < GLANCES_MAX) {
     const timesMs: number[] = [];
@@ -94,13 +93,13 @@ export async function glanceAt(
       const target = { kind: "alone", firstLayer, lastLayer } as const;
       timesMs.push(min((await worker.measure(target, aFew(options))).samplesMs));
     }
-    if (expectedMs !== undefined && isLike(sum(timesMs), expectedMs)) {
+    if (expectedMs !== undefined && areAlike(sum(timesMs), expectedMs, tolerated)) {
       return { timesMs, stable: true };
     }
     glances.push(timesMs);
   }
   const sumsMs = glances.map((timesMs) => sum(timesMs));
-  const agreeing = sumsMs.filter((oneMs) => isLike(oneMs, median(sumsMs)));
+  const agreeing = sumsMs.filter((oneMs) => areAlike(oneMs, median(sumsMs), tolerated));
   return {
     timesMs: ranges.map((_, index) => median(glances.map((timesMs) => timesMs[index] ?? 0))),
     stable: agreeing.length > GLANCES_MAX / 2,

@@ -76,3 +76,8 @@ function slowedBlock(block: BlockProfile, factor: number): BlockProfile {
     spreadMs: spreadMs * factor,
   };
 }
+
+/** Whether the longer time is at most `factorMax` times the shorter one. */
+export function areAlike(oneMs: number, otherMs: number, factorMax: number): boolean {
+  return Math.max(oneMs, otherMs) <= factorMax * Math.min(oneMs, otherMs);
+}

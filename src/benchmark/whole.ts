@@ -1,7 +1,7 @@
-import { mean } from "simple-statistics";
+import { mean, sum } from "simple-statistics";
 import type { Clock } from "../core/index.js";
 import type { ModelWorker, Repeat } from "../inference/index.js";
-import { type Statistics, statisticsOf, statisticsSchema } from "./statistics.js";
+import { areAlike, type Statistics, statisticsOf, statisticsSchema } from "./statistics.js";
 import type { Steps } from "./steps.js";
 
 /** Runs within a moment are alike, and so are moments that follow each other closely. */
@@ -23,7 +23,7 @@ export async function takeWhole(
   context: Again & { earlierMs: number | undefined; steps: Steps },
 ): Promise<Statistics> {
   const { earlierMs, steps, ...again } = context;
-  if (earlierMs !== undefined && areAlike(first.medianMs, earlierMs)) return first;
+  if (earlierMs !== undefined && areAlike(first.medianMs, earlierMs, ALIKE_MAX)) return first;
   return steps.take({
     name: "whole at other moments",
     what: "whole model",
@@ -49,7 +49,7 @@ async function timeAgain(
     await clock.sleep(PAUSE_MS, signal);
     const again = statisticsOf(await worker.measure({ kind: "whole" }, repeat));
     moments.push(again);
-    if (moments.length === 2 && areAlike(first.medianMs, again.medianMs)) break;
+    if (moments.length === 2 && areAlike(first.medianMs, again.medianMs, ALIKE_MAX)) break;
   }
   return joined(moments);
 }
@@ -57,16 +57,12 @@ async function timeAgain(
 /** Of two the mean, of three the middle one. */
 function joined(moments: readonly Statistics[]): Statistics {
   const sorted = [...moments].sort((a, b) => a.medianMs - b.medianMs);
-  const middle = sorted.slice((sorted.length - 1) >> 1, (sorted.length >> 1) + 1);
+  const middle = sorted.length === MOMENTS_MAX ? sorted.slice(1, -1) : sorted;
   return {
     medianMs: mean(middle.map(({ medianMs }) => medianMs)),
     p95Ms: mean(middle.map(({ p95Ms }) => p95Ms)),
     spreadMs: mean(middle.map(({ spreadMs }) => spreadMs)),
-    repeats: moments.reduce((sum, { repeats }) => sum + repeats, 0),
+    repeats: sum(moments.map(({ repeats }) => repeats)),
     stable: middle.every(({ stable }) => stable),
   };
-}
-
-function areAlike(oneMs: number, otherMs: number): boolean {
-  return Math.max(oneMs, otherMs) <= ALIKE_MAX * Math.min(oneMs, otherMs);
 }

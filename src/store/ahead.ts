@@ -12,7 +12,8 @@ const END = "\n";
 /**
  * One text that is safe on disk before files that take longer to replace hold it. It is written over the
  * one before, in place and into room that the file has already, so that it costs one write, which returns
- * when it is on disk (O_DSYNC), and no change of any directory. A crash in mid-write leaves remains of both: whoever reads must have a checksum.
+ * when it is on disk (O_DSYNC), and no change of any directory. A crash in mid-write leaves remains of both:
+ * whoever reads must have a checksum.
  */
 export class AheadFile {
   readonly #path: string;
