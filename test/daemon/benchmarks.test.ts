@@ -1,135 +1,22 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { AppError, silentLogger } from "../../src/core/index.js";
+import { AppError } from "../../src/core/index.js";
 import type { BenchmarkJob } from "../../src/daemon/benchmark-job.js";
 import {
-  type Benchmarks,
-  type MeasureLimits,
-  startBenchmarks,
-} from "../../src/daemon/benchmarks.js";
-import { HostTurns } from "../../src/daemon/host-turns.js";
-import type { ModelFile } from "../../src/daemon/models.js";
-import { startRefreshRun } from "../../src/daemon/refresh-run.js";
-import type { Profile } from "../../src/protocol/index.js";
-import { ManualClock } from "../support/manual-clock.js";
+  HOUR_MS,
+  job,
+  LIMITS,
+  settle,
+  startLoop,
+  type Surroundings,
+} from "../support/benchmark-loop.js";
 import { aProfile } from "../support/profiles.js";
 
-const HOUR_MS = 3_600_000;
-const LIMITS = {
-  maxProfileAgeMs: 48 * HOUR_MS,
-  retryMs: 10_000,
-  retryMsMax: HOUR_MS,
-  resyncMs: 1_000,
-  hostsMax: 2,
-};
-
-const job = (node: string, host = node): BenchmarkJob => ({
-  model: { name: "net", sha256: "a".repeat(64) } as ModelFile,
-  node,
-  host,
-});
-
-interface Under {
-  clock: ManualClock;
-  benchmarks: Benchmarks;
-  jobs: BenchmarkJob[];
-  profiles: Map<string, Profile>;
-  stale: Map<string, string>;
-  /** Measurements under way, by node. */
-  running: Map<string, { limits: MeasureLimits; end: (error?: Error) => void }>;
-  saved: (number | null)[];
-  /** What was counted of those that ended. */
-  results: string[];
-  /** Whether the model is still in the configuration. */
-  configured: { is: boolean };
-  /** Moves the clock and lets everything that is due happen. */
-  pass(deltaMs: number): Promise<void>;
-}
-
-const settle = async (): Promise<void> => {
-  for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
-};
-
-/** All nodes go, are missed, and come back. */
-async function goAndReturn(under: Under): Promise<void> {
-  const gone = under.jobs.splice(0);
-  await under.pass(1_000);
-  under.jobs.push(...gone);
-  under.benchmarks.request();
-  await settle();
-}
-
-/** It is back before anybody missed it. */
-async function restart({ running }: Under, node: string): Promise<void> {
-  running.get(node)?.end(new AppError("NODE_LOST", `${node} was restarted`));
-  await settle();
-}
-
 describe("benchmarks of a daemon", () => {
-  let stop: () => Promise<void> = () => Promise.resolve();
-  afterEach(() => stop());
-
-  async function start(
-    jobs: BenchmarkJob[],
-    options: {
-      resumed?: number;
-      measuredAgoMs?: number;
-      wallTimeMs?: number;
-      software?: Record<string, string>;
-      /** Nodes that are yet to run the model. */
-      opening?: Set<string>;
-    } = {},
-  ): Promise<Under> {
-    const clock = new ManualClock();
-    const running: Under["running"] = new Map();
-    const profiles: Under["profiles"] = new Map();
-    const stale: Under["stale"] = new Map();
-    const saved: (number | null)[] = [];
-    const results: string[] = [];
-    const configured = { is: true };
-    if (options.measuredAgoMs !== undefined) {
-      const measuredAt = clock.nowMs() - options.measuredAgoMs;
-      for (const { node } of jobs) profiles.set(node, aProfile({ measuredAt }));
-    }
-    const deps = { clock, log: silentLogger };
-    const measure = async (one: BenchmarkJob, limits: MeasureLimits): Promise<string> => {
-      await new Promise<void>((resolve, reject) => {
-        const end = (error?: Error): void => (error === undefined ? resolve() : reject(error));
-        limits.signal.addEventListener("abort", () => end(new Error("stopped")));
-        running.set(one.node, { limits, end });
-      }).finally(() => running.delete(one.node));
-      profiles.set(one.node, aProfile({ measuredAt: clock.nowMs() }));
-      return "measured";
-    };
-    const benchmarks = startBenchmarks(LIMITS, {
-      ...deps,
-      wanted: () => jobs,
-      hasRun: ({ node }) => options.opening?.has(node) !== true,
-      isOnline: (name) => jobs.some(({ node }) => node === name),
-      profileOf: ({ node }) => profiles.get(node),
-      staleIn: ({ node }) => stale.get(node),
-      isConfigured: () => configured.is,
-      softwareOf: ({ node }) => options.software?.[node] ?? "",
-      measure,
-      onFinished: (_, { result }) => results.push(result),
-      turns: new HostTurns(),
-      refresh: startRefreshRun(() => options.wallTimeMs ?? HOUR_MS, {
-        ...deps,
-        resumed: options.resumed === undefined ? null : clock.nowMs() - options.resumed,
-        began: (at) => saved.push(at),
-        ended: () => saved.push(null),
-      }),
-    });
-    stop = () => benchmarks.stop();
-    await settle();
-    const pass = async (deltaMs: number): Promise<void> => {
-      clock.advance(deltaMs);
-      await settle();
-    };
-    return {
-      ...{ clock, benchmarks, jobs, profiles, stale, running },
-      ...{ saved, results, configured, pass },
-    };
-  }
+  const cleanup: (() => Promise<void>)[] = [];
+  afterEach(async () => {
+    for (const end of cleanup.splice(0)) await end();
+  });
+  const start = (jobs: BenchmarkJob[], options?: Surroundings) => startLoop(cleanup, jobs, options);
 
   it("never measures two nodes of one host at once, and a bounded number of hosts", async () => {
     const under = await start([job("cam-1", "h1"), job("cam-2", "h1"), job("gpu-1"), job("gpu-2")]);
@@ -202,110 +89,6 @@ describe("benchmarks of a daemon", () => {
     under.stale.set("a", "three threads");
     await under.pass(1_000);
     expect(under.running.size).toBe(1);
-  });
-
-  it("gives up what runs on a node that has gone, and measures when it is back", async () => {
-    const under = await start([job("a")]);
-    const gone = under.jobs.splice(0);
-    await under.pass(1_000);
-    expect(under.running.size).toBe(0);
-    expect(under.benchmarks.lastOutcome()).toBe("net on a: given up: a has gone");
-    under.jobs.push(...gone);
-    await under.pass(1_000);
-    expect(under.running.size).toBe(1);
-  });
-
-  it("renews a profile after all whose node went while it was renewed", async () => {
-    const under = await start([job("a")], { measuredAgoMs: HOUR_MS });
-    under.benchmarks.refreshAll("schedule");
-    await under.pass(1_000);
-    expect(under.running.size).toBe(1);
-    const gone = under.jobs.splice(0);
-    await under.pass(1_000);
-    under.jobs.push(...gone);
-    await under.pass(1_000);
-    expect(under.running.size).toBe(1);
-    under.running.get("a")?.end();
-    await under.pass(HOUR_MS);
-    expect(under.running.size).toBe(0);
-  });
-
-  it("gives a node that goes at each attempt longer and longer pauses, and says so", async () => {
-    const under = await start([job("a")]);
-    await goAndReturn(under);
-    expect(under.running.size).toBe(1);
-    expect(under.benchmarks.problems()).toEqual([]);
-    for (const [pauseMs, times] of [
-      [10_000, 2],
-      [20_000, 3],
-    ] as const) {
-      await goAndReturn(under);
-      await under.pass(pauseMs - 1_000);
-      expect(under.running.size).toBe(0);
-      expect(under.benchmarks.problems().join()).toContain(`${times} times in a row`);
-      await under.pass(1_000);
-      expect(under.running.size).toBe(1);
-    }
-    under.running.get("a")?.end();
-    await settle();
-    expect(under.profiles.has("a")).toBe(true);
-    expect(under.results).toEqual(["lost", "lost", "lost", "ok"]);
-    under.profiles.clear();
-    await under.pass(31_000);
-    expect(under.running.size).toBe(1);
-    await goAndReturn(under);
-    expect(under.running.size).toBe(1);
-  });
-
-  it("takes a node that was restarted before anybody missed it for one that went", async () => {
-    const under = await start([job("a")], { measuredAgoMs: HOUR_MS });
-    under.benchmarks.refreshAll("schedule");
-    await settle();
-    await restart(under, "a");
-    expect(under.running.size).toBe(1);
-    await restart(under, "a");
-    expect(under.benchmarks.problems().join()).toContain("2 times in a row");
-    under.benchmarks.refreshAll("schedule");
-    await under.pass(9_000);
-    expect(under.running.size).toBe(0);
-    await under.pass(1_000);
-    under.running.get("a")?.end();
-    await settle();
-    expect(under.results).toEqual(["lost", "lost", "ok"]);
-    expect(under.benchmarks.problems()).toEqual([]);
-  });
-
-  it("tries a node that went each time at once when it comes with other software", async () => {
-    const software = { a: "1.30.0" };
-    const under = await start([job("a")], { software });
-    await restart(under, "a");
-    await restart(under, "a");
-    await under.pass(1_000);
-    expect(under.running.size).toBe(0);
-    software.a = "1.30.1";
-    await under.pass(1_000);
-    expect(under.running.size).toBe(1);
-    expect(under.benchmarks.problems()).toEqual([]);
-    await restart(under, "a");
-    expect(under.running.size).toBe(1);
-  });
-
-  it("lets neither a schedule shorten such a pause nor a model that is gone be a problem", async () => {
-    const under = await start([job("a")]);
-    for (let times = 0; times < 2; times += 1) await goAndReturn(under);
-    under.benchmarks.refreshAll("schedule");
-    await settle();
-    expect(under.running.size).toBe(0);
-    expect(under.benchmarks.problems()).toHaveLength(1);
-    under.benchmarks.refreshAll("operator");
-    await settle();
-    expect(under.running.size).toBe(1);
-    for (let times = 0; times < 2; times += 1) await goAndReturn(under);
-    expect(under.benchmarks.problems()).toHaveLength(1);
-    under.configured.is = false;
-    under.jobs.splice(0);
-    await under.pass(1_000);
-    expect(under.benchmarks.problems()).toEqual([]);
   });
 
   it("waits longer after each failure, names it, and keeps the profile it has", async () => {
