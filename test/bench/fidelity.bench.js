@@ -3,7 +3,9 @@
 // measurement, against a measurement in a new process at least a minute and one other model later.
 // The targets are for what a model takes when cut (`plans`: the sum of its partitions, by which plans are
 // compared); the single partitions, a wrong share of which is another's, are reported beside it (`parts`).
-// All times are told for the processor's usual speed: the same slow-down is taken out of all of them.
+// Partitions are timed in turn with the whole model, and told for the speed at which that takes what the
+// profile says, as the daemon compares them: what a neighbour of a shared machine takes from both is taken
+// out. `asTimed` are the errors of confirmed plans with it left in, the moments of the machine included.
 // SCISSIOND_BENCH_MODELS names some of the models, SCISSIOND_BENCH_PLANS the number of plans.
 import { setTimeout as sleep } from "node:timers/promises";
 import {
@@ -34,17 +36,23 @@ function randomPlans(blocks, random) {
   });
 }
 
-/** As an agent measures them when a plan is to be confirmed: median milliseconds of each partition. */
-async function measurePlans(model, { blocks, ...earlier }, plans) {
-  const times = [];
+/**
+ * As an agent measures them when a plan is to be confirmed: median milliseconds of each partition, told for
+ * the speed of the profile and as they were.
+ */
+async function measurePlans(model, { blocks, wholeMs }, plans) {
+  const toldMs = [];
+  const timedMs = [];
   for (const plan of plans) {
     const ranges = plan.map(([first, last]) => {
       return { firstLayer: blocks[first].firstLayer, lastLayer: blocks[last].lastLayer };
     });
-    const measured = await measureRanges({ ...model, ranges, earlier }, OPTIONS, DEPS);
-    times.push(...measured.ranges.map(({ medianMs }) => medianMs));
+    const measured = await measureRanges({ ...model, ranges, wholeMs }, OPTIONS, DEPS);
+    const slower = measured.wholeMs / wholeMs;
+    toldMs.push(...measured.ranges.map(({ medianMs }) => medianMs));
+    timedMs.push(...measured.ranges.map(({ medianMs }) => medianMs * slower));
   }
-  return times;
+  return { toldMs, timedMs };
 }
 
 function predicted(partitions, blockMs) {
@@ -87,7 +95,8 @@ function allErrors(predictions, measuredMs, fold) {
   );
 }
 
-function report({ model, profile, plans, confirmedMs }, measuredMs) {
+function report({ model, profile, plans, confirmed }, measured) {
+  const measuredMs = measured.toldMs;
   const partitions = plans.flat();
   const raw = profile.blocks.map((block) => block.rawMedianMs);
   const scaled = raw.map((ms) => (ms * profile.wholeMs) / sum(raw));
@@ -101,7 +110,7 @@ function report({ model, profile, plans, confirmedMs }, measuredMs) {
     scaled: predicted(partitions, scaled),
     calibrated,
     withCuts: calibrated.map((ms, index) => ms + cutsMs[index]),
-    confirmed: confirmedMs,
+    confirmed: confirmed.toldMs,
   };
   const ofPlans = allErrors(predictions, measuredMs, (times) => sumsOf(plans, times));
   const ofParts = allErrors(predictions, measuredMs, (times) => times);
@@ -120,6 +129,7 @@ function report({ model, profile, plans, confirmedMs }, measuredMs) {
     residualPercent: profile.calibration.residualPercent,
     method: profile.calibration.method,
     plans: { count: plans.length, ...ofPlans, ok },
+    asTimed: errorsOf(sumsOf(plans, confirmed.timedMs), sumsOf(plans, measured.timedMs)),
     parts: { count: partitions.length, ...ofParts, ok: isWithin(ofParts) },
     noise: profile.noise.marks,
     ok,
@@ -138,8 +148,8 @@ const finish = async () => {
 for (const model of realModels()) {
   const profile = await benchmarkModel({ ...model, node: NODE }, OPTIONS, DEPS);
   const plans = randomPlans(profile.blocks.length, random);
-  const confirmedMs = await measurePlans(model, profile, plans);
-  waiting.push({ model, profile, plans, confirmedMs, measuredAtMs: performance.now() });
+  const confirmed = await measurePlans(model, profile, plans);
+  waiting.push({ model, profile, plans, confirmed, measuredAtMs: performance.now() });
   if (waiting.length > 1) await finish();
 }
 while (waiting.length > 0) await finish();
