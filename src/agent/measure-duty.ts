@@ -49,7 +49,7 @@ async function measure(
   deps: MeasureDutyDeps,
 ): Promise<MeasureAnswer> {
   const { log, clock, liveWork } = deps;
-  const { model, inputs, maxCutTensors, ranges, sidecars, earlier, timeoutMs } = command;
+  const { model, inputs, maxCutTensors, ranges, sidecars, wholeMs, timeoutMs } = command;
   const signal = AbortSignal.any([deps.signal, AbortSignal.timeout(timeoutMs)]);
   const path = await deps.cache.fetch({ ...model, sidecars }, signal);
   deps.onModels();
@@ -61,7 +61,7 @@ async function measure(
       modelName: model.name,
       inputs,
       ranges,
-      earlier,
+      wholeMs,
       emulatedSlowdown: options.emulate.slowdown,
     },
     benchmark,

@@ -1,14 +1,13 @@
 import { stat } from "node:fs/promises";
 import { AppError, printable } from "../core/index.js";
 import type { ModelWorker, OpenedModel } from "../inference/index.js";
-import { type ProcessorProfile, processorSchema, type Profile } from "../protocol/index.js";
+import type { Profile } from "../protocol/index.js";
 import { measureBlockByBlock, workBlockByBlock } from "./block-by-block.js";
 import { type Block, bytesOf, chooseBlocks } from "./blocks.js";
 import { measureByKernels, WORK_BY_KERNELS } from "./by-kernels.js";
 import { readMachineState } from "./machine.js";
 import { judgeNoise } from "./noise.js";
 import type { BenchmarkOptions } from "./options.js";
-import { findUsualSpeed } from "./processor.js";
 import { type Measurements, slowedDown } from "./statistics.js";
 import { openSteps, type Steps } from "./steps.js";
 import { conditionsOf, knownOf, whyNotVerified } from "./verified.js";
@@ -61,8 +60,7 @@ export function benchmarkModel(
     const previous = opened.wasKnown && isSameSplit(earlier, blocks) ? earlier : undefined;
     const subject = subjectOf(request, { opened, blocks, options });
     const measured = await measure(worker, {
-      ...{ opened, blocks, options, earlier, previous },
-      ...{ subject, signal, deps },
+      ...{ opened, blocks, options, previous, subject, signal, deps },
     });
     if ((await versionOf(request.path)) !== (await fileBefore)) {
       throw new AppError(
@@ -105,9 +103,7 @@ interface MeasureContext {
   opened: OpenedModel;
   blocks: readonly Block[];
   options: BenchmarkOptions;
-  /** The last profile, whatever of it still holds. */
-  earlier: Profile | undefined;
-  /** The same, where it is of the same blocks. */
+  /** The last profile, where it is of the same blocks. */
   previous: Profile | undefined;
   subject: unknown;
   signal: AbortSignal;
@@ -115,10 +111,7 @@ interface MeasureContext {
 }
 
 /** By kernels where they tell the blocks apart, else block by block. */
-async function measure(
-  worker: ModelWorker,
-  context: MeasureContext,
-): Promise<Measurements & Pick<Profile, "processor">> {
+async function measure(worker: ModelWorker, context: MeasureContext): Promise<Measurements> {
   const { opened, blocks, options, previous, subject, signal, deps } = context;
   // One block takes what the whole takes; and only the CPU's own profile was found to be true.
   const { provider } = opened.environment;
@@ -126,7 +119,6 @@ async function measure(
   const openFor = (totalWork: number): Promise<Steps> =>
     openSteps(subject, { ...context, totalWork });
   let steps = await openFor(mayTellApart ? WORK_BY_KERNELS : workBlockByBlock(blocks));
-  const processor = await findProcessor(worker, steps, context);
   if (mayTellApart) {
     const measured = await measureByKernels(worker, {
       ...{ blocks, options, steps, previous, signal },
@@ -134,7 +126,7 @@ async function measure(
     });
     if (typeof measured !== "string") {
       await steps.finish();
-      return { ...measured, processor };
+      return measured;
     }
     if (measured !== "") {
       deps.onNote?.(`every block is timed on its own, which takes longer: ${measured}`);
@@ -143,24 +135,7 @@ async function measure(
   }
   const measured = await measureBlockByBlock(worker, { blocks, options, steps });
   await steps.finish();
-  return { ...measured, processor };
-}
-
-/** A step, since what was measured before a stop is told for the speed of then: so is the rest. */
-async function findProcessor(
-  worker: ModelWorker,
-  steps: Steps,
-  { opened, earlier, deps }: MeasureContext,
-): Promise<ProcessorProfile> {
-  const processor = await steps.take({
-    name: "processor",
-    what: "how fast the processor is",
-    work: 0,
-    schema: processorSchema,
-    run: () => findUsualSpeed(worker, opened, { earlier, nowMs: deps.clock.nowMs() }),
-  });
-  await worker.speed(processor.yardstickMs);
-  return processor;
+  return measured;
 }
 
 /** Whether the earlier profile is of the same blocks. */

@@ -1,7 +1,7 @@
 import type { ModelWorker, Repeat } from "../inference/index.js";
 import { type BlockProfile, equalitySchema } from "../protocol/index.js";
 import { type Block, bytesOf } from "./blocks.js";
-import { runChain } from "./by-kernels.js";
+import { runChain } from "./chain.js";
 import { calibrate, largestErrorPercent, type RawBlock } from "./calibrate.js";
 import { measureHalves } from "./halves.js";
 import type { BenchmarkOptions } from "./options.js";

@@ -11,12 +11,13 @@ import {
   sentinelProfileSchema,
 } from "../protocol/index.js";
 import { type Block, bytesOf } from "./blocks.js";
-import { largestErrorPercent } from "./calibrate.js";
-import { measureHalves } from "./halves.js";
+import { runChain } from "./chain.js";
+import { costOfCuts } from "./cut-cost.js";
 import type { BenchmarkOptions } from "./options.js";
 import { expecting, repeatOf } from "./repeat.js";
 import { cannotBeFed, chooseSentinel, measureSentinel } from "./sentinel-blocks.js";
 import {
+  areAlike,
   type Measurements,
   slowedDown,
   type Statistics,
@@ -94,7 +95,7 @@ export async function measureByKernels(
   const rawSumMs = sum(kernelMs);
   const factor = rawSumMs > 0 ? whole.medianMs / rawSumMs : 1;
   const blockMs = kernelMs.map((timeMs) => timeMs * factor);
-  const cut = await costOfCuts(worker, context, { whole, blockMs });
+  const cut = await costOfCuts(worker, { ...context, whole, blockMs, work: WORK.half });
   const sentinel = await takeSentinel(worker, context, { ranges, wholeMs: whole.medianMs });
   const { medianMs: wholeMs, ...wholeRest } = whole;
   return {
@@ -184,15 +185,15 @@ function checkChain(
 /** What later looks are compared with; as before where the whole takes what it took. */
 async function takeSentinel(
   worker: ModelWorker,
-  { options, steps, previous }: Context,
+  { options, steps, previous, clock, signal }: Context,
   { ranges, wholeMs }: { ranges: readonly LayerRange[] | undefined; wholeMs: number },
 ): Promise<SentinelProfile | undefined> {
   if (ranges === undefined) return undefined;
   const change = previous === undefined ? 1 : wholeMs / previous.wholeMs;
   const before = previous && slowedDown(previous, change).sentinel;
-  const slowdown = previous?.environment.emulatedSlowdown ?? 1;
-  const changePercent = 100 * Math.abs(change * slowdown - 1);
-  if (before !== undefined && changePercent <= options.targetPercent) return before;
+  const earlierMs = earlierMsOf(previous);
+  if (before !== undefined && earlierMs !== undefined && areAlike(wholeMs, earlierMs))
+    return before;
   try {
     return await steps.take({
       name: "sentinel",
@@ -201,7 +202,7 @@ async function takeSentinel(
       schema: sentinelProfileSchema,
       run: async () => ({
         blocks: await measureSentinel(worker, ranges, {
-          options,
+          ...{ options, clock, signal },
           before: before?.blocks,
         }),
       }),
@@ -211,59 +212,6 @@ async function takeSentinel(
     if (cannotBeFed(error)) return undefined;
     throw error;
   }
-}
-
-/** Runs every block once, one on the outputs of the other. @returns how long each took to open, in milliseconds */
-export async function runChain(worker: ModelWorker, blocks: readonly Block[]): Promise<number[]> {
-  const once = { warmups: 0, repeats: 1, budgetMs: 1 };
-  const allOpenMs: number[] = [];
-  for (const { firstLayer, lastLayer } of blocks) {
-    const { openMs } = await worker.measure({ kind: "range", firstLayer, lastLayer }, once);
-    allOpenMs.push(openMs);
-  }
-  return allOpenMs;
-}
-
-type CutCost = Pick<
-  NonNullable<Profile["calibration"]>,
-  "callOverheadMs" | "msPerCutByte" | "residualPercent"
->;
-
-/** From both halves: together they take longer than the whole by a call and by what crosses. */
-async function costOfCuts(
-  worker: ModelWorker,
-  context: Context,
-  { whole, blockMs }: { whole: Statistics; blockMs: readonly number[] },
-): Promise<CutCost> {
-  const { blocks, options, steps, previous } = context;
-  if (previous?.calibration !== undefined && previous.wholeMs > 0) {
-    const { callOverheadMs, msPerCutByte, residualPercent } = previous.calibration;
-    const change = whole.medianMs / previous.wholeMs;
-    return {
-      callOverheadMs: callOverheadMs * change,
-      msPerCutByte: msPerCutByte * change,
-      residualPercent,
-    };
-  }
-  const repeat = repeatOf(options, 0);
-  const overhead = await steps.take({
-    name: "nothing",
-    what: "an empty call",
-    work: 0,
-    schema: statisticsSchema,
-    run: async () => statisticsOf(await worker.measure({ kind: "nothing" }, repeat)),
-  });
-  const callOverheadMs = overhead.medianMs;
-  const halves = await measureHalves(worker, { blocks, blockMs, steps, repeat, work: WORK.half });
-  if (halves === undefined) return { callOverheadMs, msPerCutByte: 0, residualPercent: null };
-  const { middle, pairs } = halves;
-  const crossing = 2 * bytesOf(blocks[middle - 1]?.cutTensors ?? []);
-  const excessMs = sum(pairs.map(({ measuredMs }) => measuredMs)) - whole.medianMs - callOverheadMs;
-  return {
-    callOverheadMs,
-    msPerCutByte: crossing > 0 ? Math.max(0, excessMs) / crossing : 0,
-    residualPercent: largestErrorPercent(pairs),
-  };
 }
 
 function profileOf(

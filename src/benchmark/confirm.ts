@@ -1,34 +1,38 @@
 import { median } from "simple-statistics";
 import { errorMessage, isAppError } from "../core/index.js";
-import { isStable, type LayerRange, type Measured, type ModelWorker } from "../inference/index.js";
+import { isStable, type LayerRange, type ModelWorker, type Turn } from "../inference/index.js";
 import type { MeasureAnswer, MeasuredLayers, RangeMeasurement } from "../protocol/index.js";
 import type { BenchmarkOptions } from "./options.js";
-import { atSpeedOf, type Earlier } from "./processor.js";
-import { repeatOf } from "./repeat.js";
-import { statisticsOf } from "./statistics.js";
+import { areAlike, statisticsOf } from "./statistics.js";
 import { type BenchmarkDeps, type ModelRequest, withModel, withoutCuts } from "./with-model.js";
 
 /**
- * What is published is held to these times: they have to be known better than what ranks plans. Runs in
- * a row agree with each other however slow the processor is at that moment, so the ranges are measured
- * in turns, spread over some seconds, until the turns agree.
+ * What is published is held to these times: they have to be known better than what ranks plans. In each
+ * turn the ranges are timed beside the whole model, and told for the speed at which it takes what its profile
+ * says: what slows the machine down for a moment slows both. Turns go on until they agree.
  */
-const ROUNDS_MIN = 3;
+const TURNS_MIN = 5;
 /** From the beginning of one to that of the next, where measuring takes less. */
-const ROUND_EVERY_MS = 750;
-/** After this time no round begins beyond the fewest. */
-const SPREAD_MS = 5_500;
-/** A round that would not end within so much of the time limit is not begun: slow ranges count, too. */
-const ROUNDS_SHARE_MAX = 1 / 2;
-/** Runs of each range in a round. */
-const REPEATS_MIN = 5;
+const TURN_EVERY_MS = 300;
+/** After this time no turn begins beyond the fewest. */
+const SPREAD_MS = 4_000;
+/** A turn that would not end within so much of the time limit is not begun: slow ranges count, too. */
+const TURNS_SHARE_MAX = 1 / 2;
+/** In one turn each range is run so often at least, behind a run that is not timed, and for so long. */
+const RUNS = 3;
+const RUN_FOR_MS = 10;
 /** Being wrong by this much changes no plan. */
 const NEGLIGIBLE_MS = 0.01;
+/** Where the whole model is further off its profile, that is not the moment: times are told as they are. */
+const SAME_MACHINE_MAX = 2;
 
 export interface ConfirmRequest extends ModelRequest {
   ranges: readonly LayerRange[];
-  /** From the profile with which the ranges are compared; without it, times are told for the speed of this moment. */
-  earlier?: Earlier | undefined;
+  /**
+   * What the whole model takes by the profile with which the ranges are compared, in milliseconds, emulation
+   * included; without it, times are told as they are at this moment.
+   */
+  wholeMs?: number | undefined;
   /** Multiplies every time, to stand for a slower node. 1 by default. */
   emulatedSlowdown?: number | undefined;
 }
@@ -47,73 +51,92 @@ export function measureRanges(
   const slowdown = request.emulatedSlowdown ?? 1;
   const context = { options: withoutCuts(options), deps };
   return withModel(request, context, async (worker, opened, signal) => {
-    await atSpeedOf(worker, opened, request.earlier);
-    const taken = await measureInRounds(worker, request.ranges, { options, deps, signal });
-    const ranges = taken.map(({ range, rounds }): MeasuredLayers => {
-      const samplesMs = rounds.flatMap((round) => round.samplesMs);
-      const measured = statisticsOf({ samplesMs, stable: agree(rounds, options) });
-      return {
-        ...range,
-        ...measured,
-        medianMs: measured.medianMs * slowdown,
-        p95Ms: measured.p95Ms * slowdown,
-        spreadMs: measured.spreadMs * slowdown,
-      };
+    const turns = await takeTurns(worker, request, { options, deps, signal });
+    const ranges = request.ranges.map(({ firstLayer, lastLayer }, index): MeasuredLayers => {
+      const times = turns.map(({ rangesMs }) => rangesMs[index] ?? []);
+      const stable = agree(times, options);
+      return { firstLayer, lastLayer, ...statisticsOf({ samplesMs: times.flat(), stable }) };
     });
+    const wholeMs = turns.flatMap((turn) => turn.wholeMs ?? []);
     const { externalSha256 } = opened;
     return {
       measuredAt: deps.clock.nowMs(),
       ...(externalSha256 === undefined ? {} : { externalSha256 }),
       environment: { ...opened.environment, emulatedSlowdown: slowdown },
+      ...(wholeMs.length === 0 ? {} : { wholeMs: median(wholeMs) }),
       ranges,
     };
   });
 }
 
-type Round = Pick<Measured, "samplesMs">;
-
-interface Taken {
-  range: LayerRange;
-  rounds: Round[];
+/** What one turn found, emulation included. */
+interface ToldTurn {
+  /** The whole, as it was at this moment. */
+  wholeMs: number | undefined;
+  /** Of each range, for the speed of the profile. */
+  rangesMs: number[][];
 }
 
-async function measureInRounds(
+async function takeTurns(
   worker: ModelWorker,
-  ranges: readonly LayerRange[],
+  request: ConfirmRequest,
   context: { options: BenchmarkOptions; deps: BenchmarkDeps; signal: AbortSignal },
-): Promise<Taken[]> {
+): Promise<ToldTurn[]> {
   const { options, deps, signal } = context;
-  const repeat = repeatOf({ ...options, repeats: Math.max(options.repeats, REPEATS_MIN) }, 0);
-  const taken = ranges.map(({ firstLayer, lastLayer }): Taken => {
-    return { range: { firstLayer, lastLayer }, rounds: [] };
-  });
+  const budgetMs = options.blockBudgetMs;
+  const repeat = { warmups: 1, repeats: RUNS, runForMs: RUN_FOR_MS, budgetMs };
+  const turns: ToldTurn[] = [];
   const startedAtMs = deps.clock.monotonicMs();
-  for (let round = 1; ; round++) {
-    const roundAtMs = deps.clock.monotonicMs();
-    for (const { range, rounds } of taken) {
-      await deps.beforeStep?.(signal);
-      rounds.push(await worker.measure({ kind: "range", ...range }, repeat));
-    }
+  for (let isFirst = true; ; isFirst = false) {
+    const turnAtMs = deps.clock.monotonicMs();
+    await deps.beforeStep?.(signal);
+    const turn = asTold(await worker.turn(request.ranges, repeat), request);
     const nowMs = deps.clock.monotonicMs();
     const elapsedMs = nowMs - startedAtMs;
-    if (elapsedMs + (nowMs - roundAtMs) > options.timeoutMs * ROUNDS_SHARE_MAX) return taken;
-    const isOver = elapsedMs >= SPREAD_MS;
-    const isKnown = taken.every(({ rounds }) => agree(rounds, options));
-    if (round >= ROUNDS_MIN && (isOver || isKnown)) return taken;
-    const restMs = roundAtMs + ROUND_EVERY_MS - nowMs;
+    const isLast = elapsedMs + (nowMs - turnAtMs) > options.timeoutMs * TURNS_SHARE_MAX;
+    // Memory is still strange to the first one.
+    if (!isFirst || isLast) turns.push(turn);
+    const isEnough =
+      turns.length >= TURNS_MIN && (elapsedMs >= SPREAD_MS || areKnown(turns, options));
+    if (isLast || isEnough) return turns;
+    const restMs = turnAtMs + TURN_EVERY_MS - nowMs;
     if (restMs > 0) await deps.clock.sleep(restMs, signal);
   }
 }
 
-/** Whether what the rounds found is known as well as `options` ask. */
-function agree(rounds: readonly Round[], options: BenchmarkOptions): boolean {
+function asTold(
+  { wholeMs, samplesMs }: Turn,
+  { wholeMs: usualMs, emulatedSlowdown = 1 }: ConfirmRequest,
+): ToldTurn {
+  const nowMs = wholeMs === undefined ? undefined : wholeMs * emulatedSlowdown;
+  const isComparable =
+    nowMs !== undefined && usualMs !== undefined && areAlike(nowMs, usualMs, SAME_MACHINE_MAX);
+  const factor = emulatedSlowdown * (isComparable && nowMs > 0 ? usualMs / nowMs : 1);
+  return {
+    wholeMs: nowMs,
+    rangesMs: samplesMs.map((times) => times.map((timeMs) => timeMs * factor)),
+  };
+}
+
+function areKnown(turns: readonly ToldTurn[], options: BenchmarkOptions): boolean {
+  const ranges = turns[0]?.rangesMs ?? [];
+  return ranges.every((_, index) =>
+    agree(
+      turns.map(({ rangesMs }) => rangesMs[index] ?? []),
+      options,
+    ),
+  );
+}
+
+/** Whether what the turns found of a range is known as well as `options` ask. */
+function agree(times: readonly (readonly number[])[], options: BenchmarkOptions): boolean {
   return isStable(
-    rounds.map(({ samplesMs }) => median(samplesMs)),
+    times.map((ms) => median([...ms])),
     {
       relativeHalfWidth: options.targetPercent / 2 / 100,
       confidence: options.confidence,
       negligibleMs: NEGLIGIBLE_MS,
-      repeatsMax: rounds.length,
+      repeatsMax: times.length,
     },
   );
 }

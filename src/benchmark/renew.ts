@@ -47,7 +47,7 @@ export async function renewProfile(
 interface Looked {
   /** Where the look is enough. */
   profile?: Profile;
-  /** Where it is not: the profile from before, with what the look found of the blocks and the processor. */
+  /** Where it is not: the profile from before, with what the look found of the blocks. */
   corrected?: Profile;
   outcome: string;
 }
@@ -77,17 +77,14 @@ async function look(
   }
 }
 
-/**
- * What was looked at may have been measured badly before, if the model as a whole takes what it took. Its
- * times are told for the speed that the look took for the usual one, and so are those that come.
- */
-function withFindings(profile: Profile, { times, processor }: SentinelReading): Profile {
+/** What was looked at may have been measured badly before, if the model as a whole takes what it took. */
+function withFindings(profile: Profile, { times }: SentinelReading): Profile {
   const { sentinel } = profile;
   if (sentinel === undefined || sentinel.blocks.length !== times.length) return profile;
   const blocks = sentinel.blocks.map((block, index) => {
     return { ...block, medianMs: times[index]?.nowMs ?? block.medianMs };
   });
-  return { ...profile, processor, sentinel: { blocks } };
+  return { ...profile, sentinel: { blocks } };
 }
 
 /** Why a profile must not be planned with: its blocks, chained, are another model. */

@@ -1,5 +1,5 @@
 import { median, min, sum } from "simple-statistics";
-import { isAppError } from "../core/index.js";
+import { type Clock, isAppError } from "../core/index.js";
 import {
   type LayerRange,
   MADE_UP_DTYPES,
@@ -23,6 +23,8 @@ const BLOCK_SHARE_MIN = 0.02;
 const RUNS = 3;
 /** All blocks together, opened and run, beside the whole model run once. */
 const COST_MAX = 0.75;
+/** Moments that follow each other closely are alike. */
+const PAUSE_MS = 500;
 /** So often the blocks are glanced at where the first glance does not show what was expected. */
 const GLANCES_MAX = 3;
 
@@ -66,6 +68,12 @@ export function cannotBeFed(error: unknown): boolean {
   return isAppError(error, "INFERENCE_FAILED") || isAppError(error, "MODEL_INPUT_INVALID");
 }
 
+interface How {
+  options: BenchmarkOptions;
+  clock: Pick<Clock, "sleep">;
+  signal: AbortSignal;
+}
+
 /** Blocks that were glanced at. */
 export interface Glanced {
   /** Of each, in milliseconds. */
@@ -77,17 +85,19 @@ export interface Glanced {
 /**
  * The time of each block on its own, on made-up inputs: of one glance the fastest run counts, as
  * what disturbs a run lengthens it. Where all together are off what is expected by more than
- * `tolerancePercent`, that may be of the moment: then two more glances are taken, and the median counts.
+ * `tolerancePercent`, that may be of the moment: then two more glances are taken, each a while later, and the
+ * median counts.
  */
 export async function glanceAt(
   worker: Pick<ModelWorker, "measure">,
   ranges: readonly LayerRange[],
-  how: { options: BenchmarkOptions; expectedMs: number | undefined; tolerancePercent: number },
+  how: How & { expectedMs: number | undefined; tolerancePercent: number },
 ): Promise<Glanced> {
-  const { options, expectedMs, tolerancePercent } = how;
+  const { options, clock, signal, expectedMs, tolerancePercent } = how;
   const tolerated = 1 + tolerancePercent / 100;
   const glances: number[][] = [];
   while (glances.length < GLANCES_MAX) {
+    if (glances.length > 0) await clock.sleep(PAUSE_MS, signal);
     const timesMs: number[] = [];
     for (const { firstLayer, lastLayer } of ranges) {
       const target = { kind: "alone", firstLayer, lastLayer } as const;
@@ -109,7 +119,7 @@ export async function glanceAt(
 /** How certain they are is for several glances to tell: they need not be those of a model that has settled. */
 function aFew(options: BenchmarkOptions): Repeat {
   const few = { ...options, warmups: 1, repeats: RUNS, repeatsMax: RUNS };
-  return { ...repeatOf(few, 0), settleMs: 0 };
+  return { ...repeatOf(few, 0), settleMs: 0, runForMs: 0 };
 }
 
 /**
@@ -119,12 +129,12 @@ function aFew(options: BenchmarkOptions): Repeat {
 export async function measureSentinel(
   worker: ModelWorker,
   ranges: readonly LayerRange[],
-  how: { options: BenchmarkOptions; before: SentinelProfile["blocks"] | undefined },
+  how: How & { before: SentinelProfile["blocks"] | undefined },
 ): Promise<SentinelProfile["blocks"]> {
-  const { options, before } = how;
+  const { before } = how;
   const expectedMs = before && sum(before.map(({ medianMs }) => medianMs));
-  const tolerancePercent = options.targetPercent;
-  const { timesMs } = await glanceAt(worker, ranges, { options, expectedMs, tolerancePercent });
+  const tolerancePercent = how.options.targetPercent;
+  const { timesMs } = await glanceAt(worker, ranges, { ...how, expectedMs, tolerancePercent });
   return ranges.map(({ firstLayer, lastLayer }, index) => {
     return { firstLayer, lastLayer, medianMs: timesMs[index] ?? 0 };
   });

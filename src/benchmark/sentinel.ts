@@ -1,8 +1,8 @@
 import { sum } from "simple-statistics";
+import type { Clock } from "../core/index.js";
 import type { ModelWorker } from "../inference/index.js";
-import type { ProcessorProfile, Profile } from "../protocol/index.js";
+import type { Profile } from "../protocol/index.js";
 import { isSameEnvironment } from "./environment.js";
-import { findUsualSpeed } from "./processor.js";
 import type { BenchmarkOptions } from "./options.js";
 import { expecting, repeatOf } from "./repeat.js";
 import { cannotBeFed, glanceAt } from "./sentinel-blocks.js";
@@ -17,7 +17,6 @@ export interface SentinelReading {
   model: Profile["model"];
   externalSha256: string | undefined;
   environment: Profile["environment"];
-  processor: ProcessorProfile;
   /** What was timed, then and now: a few blocks or the whole. None where that cannot be compared. */
   times: readonly { beforeMs: number; nowMs: number }[];
   stable: boolean;
@@ -54,18 +53,14 @@ export function readSentinel(
       const slowdown = request.emulatedSlowdown ?? 1;
       await deps.beforeStep?.(signal);
       deps.onProgress?.({ done: 0, total: 1, what: "a short look" });
-      const nowMs = deps.clock.nowMs();
-      const processor = await findUsualSpeed(worker, opened, { earlier: previous, nowMs });
-      await worker.speed(processor.yardstickMs);
       const seen = opened.wasKnown
-        ? await timeAgain(worker, { previous, options, slowdown })
+        ? await timeAgain(worker, { previous, options, slowdown, clock: deps.clock, signal })
         : { times: [], stable: true };
       return {
         measuredAt: deps.clock.nowMs(),
         model: opened.model,
         externalSha256: opened.externalSha256,
         environment: { ...opened.environment, emulatedSlowdown: slowdown },
-        processor,
         ...seen,
       };
     },
@@ -74,7 +69,13 @@ export function readSentinel(
 
 async function timeAgain(
   worker: ModelWorker,
-  context: { previous: Profile; options: BenchmarkOptions; slowdown: number },
+  context: {
+    previous: Profile;
+    options: BenchmarkOptions;
+    slowdown: number;
+    clock: Clock;
+    signal: AbortSignal;
+  },
 ): Promise<Pick<SentinelReading, "times" | "stable">> {
   const { previous, options, slowdown } = context;
   const { sentinel, wholeMs, environment } = previous;
@@ -87,7 +88,7 @@ async function timeAgain(
   try {
     const { blocks } = sentinel;
     const { timesMs, stable } = await glanceAt(worker, blocks, {
-      options,
+      ...context,
       expectedMs: sum(blocks.map(({ medianMs }) => medianMs)) / emulated,
       tolerancePercent: options.sentinel.okPercent,
     });
@@ -145,7 +146,6 @@ export function refreshProfile(
     ...profile,
     ...slowedDown(profile, factor),
     measuredAt: reading.measuredAt,
-    processor: reading.processor,
     refreshed: {
       fullAt: profile.refreshed?.fullAt ?? profile.measuredAt,
       scaledBy: (profile.refreshed?.scaledBy ?? 1) * factor,

@@ -77,7 +77,13 @@ function slowedBlock(block: BlockProfile, factor: number): BlockProfile {
   };
 }
 
+/**
+ * What the same model takes at two moments differs by so much on a shared machine, though runs in a row are
+ * alike to a percent: measured seconds to minutes apart, three of four pairs were nearer.
+ */
+export const ALIKE_MAX = 1.08;
+
 /** Whether the longer time is at most `factorMax` times the shorter one. */
-export function areAlike(oneMs: number, otherMs: number, factorMax: number): boolean {
+export function areAlike(oneMs: number, otherMs: number, factorMax = ALIKE_MAX): boolean {
   return Math.max(oneMs, otherMs) <= factorMax * Math.min(oneMs, otherMs);
 }

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { AppError, type Clock, type Logger } from "../core/index.js";
 import { parseValue } from "../protocol/index.js";
 
-const VERSION = 2;
+const VERSION = 3;
 /** Older measurements are of another day: the machine may have changed in ways nobody records. */
 const AGE_MS_MAX = 24 * 3_600_000;
 const STEPS_MAX = 20_100;

@@ -7,14 +7,12 @@ import type { Steps } from "./steps.js";
 /** Runs within a moment are alike, and so are moments that follow each other closely. */
 const PAUSE_MS = 750;
 const MOMENTS_MAX = 3;
-/** The changes of a shared machine that its yardstick does not tell are larger, and seldom last. */
-const ALIKE_MAX = 1.05;
 
 /**
  * What the whole model takes, which all its blocks are scaled to, from more than one moment: how long runs
  * take that differ from those of a second before or after shows in none of them. Where an earlier benchmark
- * found the same that is another moment. Else it is timed again until two are alike, three times at most; of
- * two the mean counts, of three the middle one.
+ * found about the same that is another moment. Else it is timed again until two are alike, three times at
+ * most. Of two the mean counts, of three the middle one.
  * @param first what it takes at this moment, in milliseconds like all
  * @param earlierMs what the benchmark before found
  */
@@ -23,7 +21,9 @@ export async function takeWhole(
   context: Again & { earlierMs: number | undefined; steps: Steps },
 ): Promise<Statistics> {
   const { earlierMs, steps, ...again } = context;
-  if (earlierMs !== undefined && areAlike(first.medianMs, earlierMs, ALIKE_MAX)) return first;
+  if (earlierMs !== undefined && areAlike(first.medianMs, earlierMs)) {
+    return { ...first, medianMs: mean([first.medianMs, earlierMs]) };
+  }
   return steps.take({
     name: "whole at other moments",
     what: "whole model",
@@ -49,7 +49,7 @@ async function timeAgain(
     await clock.sleep(PAUSE_MS, signal);
     const again = statisticsOf(await worker.measure({ kind: "whole" }, repeat));
     moments.push(again);
-    if (moments.length === 2 && areAlike(first.medianMs, again.medianMs, ALIKE_MAX)) break;
+    if (moments.length === 2 && areAlike(first.medianMs, again.medianMs)) break;
   }
   return joined(moments);
 }

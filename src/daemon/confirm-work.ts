@@ -5,7 +5,6 @@ import {
   CONFIRMED_AT_ONCE_MAX,
   type ConfirmedRange,
   type MeasureAnswer,
-  type MeasureCommand,
   measureAnswerSchema,
   type Profile,
   parseValue,
@@ -83,7 +82,7 @@ async function measure(
   const work = async (): Promise<MeasureAnswer> => {
     begun.isBegun = true;
     const profile = running.context.profileFor(job.model.sha256, state);
-    const ask = { job, earlier: earlierOf(profile), signal };
+    const ask = { job, wholeMs: profile?.wholeMs || undefined, signal };
     const isHere = job.node === running.self.node;
     const answer = await (isHere ? measureHere(running, ask) : measureThere(running, ask));
     if (answer.kind === "measured" && profile !== undefined) {
@@ -101,13 +100,14 @@ async function measure(
 
 interface Ask {
   job: ConfirmJob;
-  earlier: MeasureCommand["earlier"];
+  /** By the profile in use. */
+  wholeMs: number | undefined;
   signal: AbortSignal;
 }
 
 async function measureHere(
   running: Running,
-  { job: { model, ranges }, earlier, signal }: Ask,
+  { job: { model, ranges }, wholeMs, signal }: Ask,
 ): Promise<MeasureAnswer> {
   const { clock, log, busy, self } = running;
   const { benchmark, confirm, emulate } = running.desired.config;
@@ -117,8 +117,7 @@ async function measureHere(
   const beforeStep = createPace(confirmingPaceOf(options), { clock, liveWork });
   const answer = await answerMeasure(
     {
-      ...{ path, modelName: name, inputs, ranges },
-      earlier,
+      ...{ path, modelName: name, inputs, ranges, wholeMs },
       emulatedSlowdown: emulate.slowdown,
     },
     options,
@@ -133,7 +132,7 @@ async function measureHere(
 
 async function measureThere(
   running: Running,
-  { job: { model, node, ranges }, earlier, signal }: Ask,
+  { job: { model, node, ranges }, wholeMs, signal }: Ask,
 ): Promise<MeasureAnswer> {
   const { benchmark, confirm } = running.desired.config;
   const { timeoutMs } = confirm;
@@ -143,17 +142,10 @@ async function measureThere(
   const data = await running.parts.telemetry?.command(
     node,
     "measure",
-    { ...told, ranges, timeoutMs, ...(earlier === undefined ? {} : { earlier }) },
+    { ...told, ranges, timeoutMs, ...(wholeMs === undefined ? {} : { wholeMs }) },
     { timeoutMs: timeoutMs + ANSWER_ALLOWANCE_MS, leaseMs: LEASE_MS, signal },
   );
   return checked({ node, ranges }, data);
-}
-
-/** What the profile says of the processor. */
-function earlierOf(profile: Profile | undefined): MeasureCommand["earlier"] {
-  if (profile?.processor === undefined) return undefined;
-  const { environment, processor } = profile;
-  return { environment, processor };
 }
 
 /** The answer, if it is one to what was asked. */

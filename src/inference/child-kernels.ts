@@ -18,12 +18,13 @@ const COVERED_MIN = 0.5;
  * blocks cannot be brought together.
  * @param run the whole model's graph, and the profile of its runs
  * @param cuts tensors of each cut, in order
+ * @returns `blockOf` where the kernels have an order by which they are known again
  */
 export async function blocksOfKernels(
   run: { graph: OnnxModel; profile: string | undefined },
   optimised: Optimised,
   cuts: readonly (readonly string[])[],
-): Promise<KernelBlocks> {
+): Promise<KernelBlocks & { blockOf?: ReadonlyMap<string, number> }> {
   if (run.profile === undefined) return { reason: "ONNX Runtime's profile is missing or too long" };
   let split: OnnxModel;
   try {
@@ -45,7 +46,7 @@ export async function blocksOfKernels(
     return { reason: `only ${percent} % of the model's time is spent in its kernels` };
   }
   const order = orderOf(runs, blockOf);
-  return { blockMs: times.blockMs, ...(order === undefined ? {} : { order }) };
+  return { blockMs: times.blockMs, ...(order === undefined ? {} : { order, blockOf }) };
 }
 
 /**

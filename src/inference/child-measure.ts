@@ -1,19 +1,14 @@
 import { isAppError } from "../core/index.js";
-import {
-  extractSubModel,
-  type OnnxModel,
-  type SubModel,
-  tensorsAcross,
-  withExtraOutputs,
-} from "../model/index.js";
-import type { TensorInfo } from "../protocol/index.js";
+import type { SubModel } from "../model/index.js";
 import { compareOutputs, refuseUnstable } from "./child-compare.js";
 import { madeUpInputs } from "./child-inputs.js";
 import { keeping } from "./child-kept.js";
+import { fetchMissing, type PartContext, partOf, withSession } from "./child-parts.js";
 import { type KernelContext, timeKernels } from "./child-profile.js";
 import { openSession, type Session } from "./child-session.js";
 import { infoOf, type Tensors } from "./child-tensors.js";
 import { tinyModel } from "./child-tiny.js";
+import { createTurns, type Turns } from "./child-turns.js";
 import { type TimedSession, timeRuns } from "./child-runs.js";
 import type {
   ChildConfig,
@@ -24,27 +19,24 @@ import type {
   Profiled,
   ProfileRequest,
   Repeat,
+  Turn,
 } from "./messages.js";
-import type { Processor } from "./processor.js";
+import { isOneThread } from "./options.js";
 
-interface Context extends KernelContext {
-  /** The model for the shapes of its inputs; without them, as far as sessions of the whole go. */
-  bound: () => Promise<OnnxModel>;
-  types: Map<string, TensorInfo>;
-  outputs: readonly TensorInfo[];
-}
+type Context = KernelContext & PartContext;
 
 interface Measurer {
   /** The range as a model of its own. */
   part(range: LayerRange): Promise<SubModel>;
   measure(target: MeasureTarget, repeat: Repeat): Promise<Measured>;
+  turn(ranges: readonly LayerRange[], repeat: Repeat): Promise<Turn>;
   profile(request: ProfileRequest): Promise<Profiled>;
   compare(): Promise<Compared>;
 }
 
 /** Times the model and its parts on one table of tensors, which chains the parts. */
 export function createMeasurer(context: Context): Measurer {
-  const { config, feeds, types, processor } = context;
+  const { config, feeds } = context;
   const outputNames = context.outputs.map((output) => output.name);
   const table: Tensors = new Map(feeds);
   /** What crosses into ranges measured out of order: they may be measured again. */
@@ -74,7 +66,7 @@ export function createMeasurer(context: Context): Measurer {
   };
 
   const measureRange = async (range: LayerRange, repeat: Repeat): Promise<Measured> => {
-    for (const name of await fetchMissing(context, table, await neededFor(range, context))) {
+    for (const name of await fetchMissing(context, table, range)) {
       fetched.add(name);
     }
     const part = await partOf(range, context);
@@ -90,16 +82,10 @@ export function createMeasurer(context: Context): Measurer {
     return describeRuns(timed);
   };
 
-  const measureAlone = async (range: LayerRange, repeat: Repeat): Promise<Measured> =>
-    describeRuns(
-      await timeOpened(await openAlone(range, context), processor, (session) => {
-        const made = madeUpInputs(session.inputNames, { feeds, types, seed: config.inputSeed });
-        return { repeat, feeds: made, outputs: session.tensorOutputs };
-      }),
-    );
-
+  const turns = turnsOn(table, context);
   return {
     part: (range) => partOf(range, context),
+    turn: (ranges, repeat) => turns.take(ranges, repeat),
     measure(target, repeat) {
       switch (target.kind) {
         case "whole":
@@ -107,7 +93,7 @@ export function createMeasurer(context: Context): Measurer {
         case "range":
           return measureRange(target, repeat);
         case "alone":
-          return measureAlone(target, repeat);
+          return measureAlone(target, repeat, context);
         case "nothing":
           return measureNothing(repeat);
       }
@@ -122,21 +108,32 @@ export function createMeasurer(context: Context): Measurer {
   };
 }
 
-/** A model without layers passes inputs or constants on; its one block is the model itself. */
-async function partOf(range: LayerRange, context: Context): Promise<SubModel> {
-  const { bytes, feeds, types, outputs } = context;
-  const model = await context.bound();
-  return model.layers.length === 0
-    ? { bytes, inputs: [...feeds.keys()], outputs: outputs.map(({ name }) => name) }
-    : extractSubModel(model, range, types);
+/** On what is made up for it. */
+async function measureAlone(
+  range: LayerRange,
+  repeat: Repeat,
+  context: Context,
+): Promise<Measured> {
+  const { config, feeds, types } = context;
+  const opened = await openAlone(range, context);
+  const timed = await timeOpened(opened, config, (session) => {
+    const made = madeUpInputs(session.inputNames, { feeds, types, seed: config.inputSeed });
+    return { repeat, feeds: made, outputs: session.tensorOutputs };
+  });
+  return describeRuns(timed);
 }
 
-/** Its inputs, and outputs of a type not known yet, as where no cut points were looked for. */
-async function neededFor(range: LayerRange, { bound, feeds, types }: Context): Promise<string[]> {
-  const model = await bound();
-  if (model.layers.length === 0) return [...feeds.keys()];
-  const { inputs, outputs } = tensorsAcross(model, range);
-  return [...inputs, ...outputs.filter((name) => !types.has(name))];
+function turnsOn(table: Tensors, context: Context): Turns {
+  const { bytes, config, feeds, outputs } = context;
+  return createTurns({
+    ...{ bytes, feeds, isOneThread: isOneThread(config) },
+    outputs: outputs.map(({ name }) => name),
+    open: (model) => openSession(model, config, { optimisation: "all" }),
+    async part(range) {
+      await fetchMissing(context, table, range);
+      return { ...(await partOf(range, context)), feeds: table };
+    },
+  });
 }
 
 interface Fed {
@@ -148,11 +145,11 @@ interface Fed {
 /** Opens a model as a user would have it, and times its runs. */
 async function timeSession(
   bytes: Uint8Array,
-  { config, processor }: Pick<Context, "config" | "processor">,
+  { config }: Pick<Context, "config">,
   fed: Fed,
 ): Promise<TimedSession> {
   const open = (): Promise<Session> => openSession(bytes, config, { optimisation: "all" });
-  return timeOpened(await timeOpening(open), processor, () => fed);
+  return timeOpened(await timeOpening(open), config, () => fed);
 }
 
 interface Opened {
@@ -169,13 +166,13 @@ async function timeOpening(open: () => Promise<Session>): Promise<Opened> {
 /** Times the runs of a session, and releases it. */
 async function timeOpened(
   { session, openMs }: Opened,
-  processor: Processor,
+  config: ChildConfig,
   feed: (session: Session) => Fed,
 ): Promise<TimedSession> {
   try {
     const { repeat, feeds, outputs } = feed(session);
     const run = (): Promise<Tensors> => session.run(feeds, outputs);
-    return { ...(await timeRuns(repeat, processor, run)), openMs };
+    return { ...(await timeRuns(repeat, isOneThread(config), run)), openMs };
   } finally {
     await session.release();
   }
@@ -189,13 +186,13 @@ async function timeModel(context: Context, fed: Fed): Promise<TimedSession> {
 
 /** The whole model as it was kept; undefined where it was not, or is damaged, and then it is forgotten. */
 async function timeKeptWhole(
-  { kept, config, processor }: Context,
+  { kept, config }: Context,
   fed: Fed,
 ): Promise<TimedSession | undefined> {
   if (kept === undefined) return undefined;
   try {
     const opened = await timeOpening(() => kept.open("whole"));
-    const timed = await timeOpened(opened, processor, () => fed);
+    const timed = await timeOpened(opened, config, () => fed);
     refuseUnstable(timed, config.relativeTolerance);
     return timed;
   } catch (error) {
@@ -220,38 +217,6 @@ function openAlone(range: LayerRange, context: Context): Promise<Opened> {
     });
   };
   return timeOpening(open);
-}
-
-/** For ranges measured out of order: what crosses into them comes from the whole model. @returns what was missing */
-async function fetchMissing(
-  context: Context,
-  table: Tensors,
-  names: readonly string[],
-): Promise<readonly string[]> {
-  const missing = names.filter((name) => !table.has(name));
-  if (missing.length === 0) return missing;
-  const bytes = withExtraOutputs(await context.bound(), missing);
-  const fetched = await withSession(bytes, context.config, (session) =>
-    session.run(context.feeds, missing),
-  );
-  for (const [name, tensor] of fetched) {
-    table.set(name, tensor);
-    if (!context.types.has(name)) context.types.set(name, infoOf(name, tensor));
-  }
-  return missing;
-}
-
-async function withSession<T>(
-  bytes: Uint8Array,
-  config: ChildConfig,
-  use: (session: Session) => Promise<T>,
-): Promise<T> {
-  const session = await openSession(bytes, config, { optimisation: "all" });
-  try {
-    return await use(session);
-  } finally {
-    await session.release();
-  }
 }
 
 function describeRuns(timed: TimedSession): Measured {

@@ -28,12 +28,13 @@ import type {
   Profiled,
   ProfileRequest,
   Repeat,
+  Turn,
 } from "./messages.js";
-import type { Processor } from "./processor.js";
 
 /** A model whose inputs are bound and whose tensors have known types. */
 export interface LoadedModel {
   measure(target: MeasureTarget, repeat: Repeat): Promise<Measured>;
+  turn(ranges: readonly LayerRange[], repeat: Repeat): Promise<Turn>;
   profile(request: ProfileRequest): Promise<Profiled>;
   compare(): Promise<Compared>;
   extract(range: LayerRange, path: string): Promise<Extracted>;
@@ -48,7 +49,6 @@ const MODEL_NAME_CHARACTERS_MAX = 200;
 export async function openModel(
   request: OpenRequest,
   childConfig: ChildConfig,
-  processor: Processor,
 ): Promise<{ loaded: LoadedModel; description: OpenedModel }> {
   await requireProviders(childConfig);
   const { known } = request;
@@ -81,12 +81,13 @@ export async function openModel(
   const { types, cutPoints, outputs, notes } = found;
   const mayKeep = wasKnown && decoded.sha256 === undefined;
   const measurer = createMeasurer({
-    ...{ ...opening, noted, processor, types, cutPoints, outputs },
+    ...{ ...opening, noted, types, cutPoints, outputs },
     kept: mayKeep ? kept : undefined,
   });
   return {
     loaded: {
       measure: (target, repeat) => measurer.measure(target, repeat),
+      turn: (ranges, repeat) => measurer.turn(ranges, repeat),
       profile: (wanted) => measurer.profile(wanted),
       compare: () => measurer.compare(),
       extract: async (range, path) =>

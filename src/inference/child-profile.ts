@@ -1,14 +1,16 @@
+import { readFileSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { AppError, isAppError } from "../core/index.js";
+import { type OnnxModel, parseModel } from "../model/index.js";
 import type { CutPointInfo } from "../protocol/index.js";
 import { refuseUnstable } from "./child-compare.js";
 import { blocksInOrder, blocksNamed, blocksOfKernels } from "./child-kernels.js";
-import { type Kept, type KeptModel, keeping } from "./child-kept.js";
+import { type Draft, type Kept, type KeptModel, keeping } from "./child-kept.js";
 import { type Optimised, type ProfiledSession, underProfiler } from "./child-optimised.js";
 import { type TimedSession, timeRuns } from "./child-runs.js";
 import type { Tensors } from "./child-tensors.js";
 import type { ChildConfig, KernelOrder, Profiled, ProfileRequest } from "./messages.js";
-import type { Processor } from "./processor.js";
+import { isOneThread } from "./options.js";
 
 /** What it takes to time the kernels of a model. */
 export interface KernelContext {
@@ -19,7 +21,6 @@ export interface KernelContext {
   /** Present where the model was benchmarked before, and what is made of it may be kept. */
   kept: Kept | undefined;
   noted: KeptModel;
-  processor: Processor;
   feeds: Tensors;
   cutPoints: readonly CutPointInfo[];
 }
@@ -32,8 +33,8 @@ export async function timeKernels(
   request: ProfileRequest,
   outputNames: readonly string[],
 ): Promise<TimedKernels> {
-  const { optimised, cutPoints } = context;
-  const { cuts, order } = request;
+  const { optimised } = context;
+  const { order } = request;
   const time = (opened: ProfiledSession) => timeBoth(opened, context, { request, outputNames });
   if (order !== undefined) {
     const known =
@@ -43,9 +44,25 @@ export async function timeKernels(
   }
   const whole = await optimised.take();
   const { timed, profile } = await time(whole);
+  const found = await blocksByGraph({ graph: whole.graph, profile }, context, request);
+  return { timed, kernels: asKernels(found) };
+}
+
+type Found = Awaited<ReturnType<typeof blocksOfKernels>>;
+
+function blocksByGraph(
+  run: Parameters<typeof blocksOfKernels>[0],
+  { optimised, cutPoints }: KernelContext,
+  { cuts }: ProfileRequest,
+): Promise<Found> {
   const tensors = cuts.map((afterLayer) => tensorsAt(afterLayer, cutPoints));
-  const kernels = await blocksOfKernels({ graph: whole.graph, profile }, optimised, tensors);
-  return { timed, kernels };
+  return blocksOfKernels(run, optimised, tensors);
+}
+
+function asKernels(found: Found): Profiled["kernels"] {
+  if ("reason" in found) return { reason: found.reason };
+  const { blockMs, order } = found;
+  return { blockMs, ...(order === undefined ? {} : { order }) };
 }
 
 interface KnownOrder {
@@ -76,7 +93,10 @@ async function timeKept(
   return undefined;
 }
 
-/** The same with the model itself, which is kept. */
+/**
+ * The same with the model itself, which is kept. Some graphs ONNX Runtime puts into another order in each
+ * process: then the graph tells the blocks once more, and what is kept has its order for good.
+ */
 async function timeKnown(
   context: KernelContext,
   { request, order, outputNames }: KnownOrder,
@@ -85,31 +105,40 @@ async function timeKnown(
   return keeping(kept?.draft("whole", bytes.byteLength), async (draft) => {
     const opened = await optimised.takeSession(draft);
     const { timed, profile } = await timeBoth(opened, context, { request, outputNames });
-    const found = blocksInOrder(profile, order, request.cuts.length + 1);
-    if (found === undefined) {
+    const known = blocksInOrder(profile, order, request.cuts.length + 1);
+    const found: Found | undefined =
+      known === undefined
+        ? draft && (await blocksByGraph({ graph: graphOf(draft), profile }, context, request))
+        : { ...known, order };
+    if (found === undefined || "reason" in found || found.order === undefined) {
       draft?.drop();
       return undefined;
     }
-    const blockOf = [...found.blockOf];
-    const inputs = new Set(feeds.keys());
-    draft?.commit({ model: noted, inputs, kernels: { order, blockOf } });
-    return { timed, kernels: { blockMs: found.blockMs, order } };
+    const kernels = { order: found.order, blockOf: [...(found.blockOf ?? [])] };
+    draft?.commit({ model: noted, inputs: new Set(feeds.keys()), kernels });
+    return { timed, kernels: asKernels(found) };
   });
 }
 
-/** Runs the whole model under the profiler and then without it, in one session. */
+/** What ONNX Runtime wrote of a session. */
+function graphOf({ optimisedModelPath }: Draft): OnnxModel {
+  return parseModel(readFileSync(optimisedModelPath));
+}
+
+/** Runs the whole model under the profiler, where it also warms up, and then without it, in one session. */
 async function timeBoth(
   { session, openMs, endProfiling }: ProfiledSession,
-  { processor, feeds }: KernelContext,
+  { config, feeds }: KernelContext,
   how: { request: ProfileRequest; outputNames: readonly string[] },
 ): Promise<{ timed: TimedSession; profile: string | undefined }> {
   const { repeat, profiled } = how.request;
   const run = (): Promise<Tensors> => session.run(feeds, how.outputNames);
   try {
-    const few = { ...repeat, repeats: profiled, stability: undefined };
-    const { first } = await timeRuns(few, processor, run);
+    const { warmups, settleMs, budgetMs } = repeat;
+    const few = { warmups: warmups + profiled - 1, settleMs, repeats: 1, budgetMs };
+    const { first } = await timeRuns(few, isOneThread(config), run);
     const profile = endProfiling();
-    const timed = await timeRuns({ ...repeat, warmups: 0 }, processor, run);
+    const timed = await timeRuns({ ...repeat, warmups: 0 }, isOneThread(config), run);
     return { timed: { ...timed, first, openMs }, profile };
   } finally {
     await session.release();

@@ -12,7 +12,6 @@ import {
   type RequestBody,
   requestSchema,
 } from "./messages.js";
-import { createProcessor } from "./processor.js";
 
 /**
  * The process that runs ONNX Runtime, and the only place where it is loaded: `run` and `create`
@@ -26,20 +25,20 @@ function main(): void {
   outliveSignalsButNotTheParent(config.value);
 
   let loaded: LoadedModel | undefined;
-  const processor = createProcessor(config.value);
   const handle = async (body: RequestBody): Promise<unknown> => {
     if (body.kind === "open") {
-      const opened = await openModel(body, config.value, processor);
+      const opened = await openModel(body, config.value);
       loaded = opened.loaded;
       return opened.description;
     }
     if (body.kind === "probe") return probeProvider(body.provider, config.value);
-    if (body.kind === "speed") return processor.tellFor(body.usualMs);
     if (body.kind === "sidecars") return listSidecars(body.path, config.value);
     if (loaded === undefined) throw new Error(`${body.kind} before open`);
     switch (body.kind) {
       case "measure":
         return loaded.measure(body.target, body.repeat);
+      case "turn":
+        return loaded.turn(body.ranges, body.repeat);
       case "profile":
         return loaded.profile(body);
       case "compare":

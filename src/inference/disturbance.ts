@@ -3,8 +3,6 @@ export interface Sample {
   wallMs: number;
   /** Processor time of the whole process meanwhile. */
   cpuMs: number;
-  /** By what it took longer than at the processor's usual speed. */
-  slowdown: number;
 }
 
 /** A run that was off the processor for longer than this share of its time was interrupted. */
@@ -15,9 +13,8 @@ const WAITED_MS_MIN = 0.1;
 const DISCARDED_PER_REPEAT_MAX = 2;
 
 /**
- * What the runs would have taken at the processor's usual speed. Those in which something else had the
- * processor are left out as far as the others suffice: they tell how busy the machine was, not how long
- * the model takes. Where the process waits by nature (for a GPU) or the machine is busy all along, all
+ * What the runs took. Those in which something else had the processor are left out as far as the others
+ * suffice: they tell how busy the machine was, not how long the model takes. Where the process waits by nature (for a GPU) or the machine is busy all along, all
  * runs count: by their processor time where nothing but the processor computes, which leaves the waiting out.
  * @param wanted how many runs are wanted at least, and whether one thread of the processor does all the
  * computing
@@ -36,7 +33,7 @@ export function undisturbed(
   const ownMs = ({ wallMs, cpuMs }: Sample): number =>
     isOneThread && !isEnough ? Math.min(wallMs, cpuMs) : wallMs;
   return {
-    samplesMs: (isEnough ? clean : samples).map((sample) => ownMs(sample) / sample.slowdown),
+    samplesMs: (isEnough ? clean : samples).map(ownMs),
     isSettled: isEnough || isHopeless,
   };
 }

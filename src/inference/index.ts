@@ -14,11 +14,11 @@ export type {
   ProviderState,
   Repeat,
   Stability,
+  Turn,
 } from "./messages.js";
 export { MADE_UP_DTYPES } from "./messages.js";
 export { type InferenceOptions, inferenceOptionsSchema } from "./options.js";
 export { probeProviders } from "./providers.js";
-export { isComparable } from "./slowdown.js";
 export { isStable } from "./stability.js";
 export { type ModelWorker, startModelWorker } from "./worker.js";
 export type { WorkerDeps } from "./worker-process.js";

@@ -9,7 +9,6 @@ import {
   modelRefSchema,
   sha256Schema,
   sidecarSchema,
-  yardstickMsSchema,
   tensorInfoSchema,
 } from "../protocol/index.js";
 
@@ -57,8 +56,10 @@ const stabilitySchema = z.strictObject({
   confidence: z.number().min(0).max(1),
   /** Being wrong by this much does not matter. */
   negligibleMs: z.number().nonnegative(),
-  /** What an earlier measurement found: two runs that agree with it within the half width suffice. */
-  expectedMs: z.number().positive().optional(),
+  /** What an earlier measurement found: runs whose median is that far off at most suffice, be it one. */
+  earlier: z
+    .strictObject({ timeMs: z.number().positive(), relativeHalfWidth: z.number().nonnegative() })
+    .optional(),
   repeatsMax: z.number().int().positive(),
 });
 /** When a median counts as known. */
@@ -68,10 +69,12 @@ const repeatSchema = z.strictObject({
   warmups: z.number().int().nonnegative(),
   repeats: z.number().int().positive(),
   /**
-   * Warm-ups, if any, and then timed runs, go on for so long at least, or `SETTLED_RUNS` times: short
-   * models take a few dozen runs until they are as fast as they stay. Absent: 0.
+   * Warm-ups, if any, go on for so long at least, or `SETTLED_RUNS` times: short models take some runs
+   * until they are as fast as they stay. Absent: 0.
    */
   settleMs: z.number().nonnegative().optional(),
+  /** The same of timed runs: what short ones take is known by many. Absent: 0. */
+  runForMs: z.number().nonnegative().optional(),
   /** Goes on after `repeats` until this holds or its own limit is reached; absent: times just so many. */
   stability: stabilitySchema.optional(),
   /** No further repeat starts after this time, warm-ups counted; one always runs. */
@@ -118,6 +121,11 @@ export const requestBodySchema = z.discriminatedUnion("kind", [
   }),
   z.strictObject({ kind: z.literal("measure"), target: targetSchema, repeat: repeatSchema }),
   z.strictObject({
+    kind: z.literal("turn"),
+    ranges: z.array(rangeSchema).min(1),
+    repeat: repeatSchema,
+  }),
+  z.strictObject({
     kind: z.literal("profile"),
     /** Last layers before each cut, in order. */
     cuts: z.array(z.number().int().nonnegative()),
@@ -128,7 +136,6 @@ export const requestBodySchema = z.discriminatedUnion("kind", [
     order: kernelOrderSchema.optional(),
   }),
   z.strictObject({ kind: z.literal("compare") }),
-  z.strictObject({ kind: z.literal("speed"), usualMs: yardstickMsSchema.optional() }),
   z.strictObject({ kind: z.literal("sidecars"), path: z.string().min(1) }),
   z.strictObject({ kind: z.literal("probe"), provider: z.string() }),
   z.strictObject({ kind: z.literal("extract"), range: rangeSchema, path: z.string().min(1) }),
@@ -166,7 +173,6 @@ export const listedSidecarsSchema = z
 export type ListedSidecar = z.infer<typeof listedSidecarsSchema>[number];
 
 export const measuredSchema = z.strictObject({
-  /** At the processor's usual speed, where certainty was asked for. */
   samplesMs: z.array(z.number().nonnegative()).min(1),
   /** False when time or repeats ended before the median was known as asked. */
   stable: z.boolean(),
@@ -175,6 +181,15 @@ export const measuredSchema = z.strictObject({
   outputs: z.array(tensorInfoSchema),
 });
 export type Measured = z.infer<typeof measuredSchema>;
+
+/** What ranges of layers take, and the whole model in the same moment. */
+export const turnSchema = z.strictObject({
+  /** Milliseconds; absent where the model is too large to be open beside its parts, or does not open. */
+  wholeMs: z.number().nonnegative().optional(),
+  /** Of each range. */
+  samplesMs: z.array(z.array(z.number().nonnegative()).min(1)).min(1),
+});
+export type Turn = z.infer<typeof turnSchema>;
 
 const kernelBlocksSchema = z.union([
   z.strictObject({

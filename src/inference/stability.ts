@@ -36,28 +36,15 @@ export function isStable(samplesMs: readonly number[], target: Stability): boole
   return halfWidthMs <= Math.max(target.relativeHalfWidth * middleMs, target.negligibleMs);
 }
 
-/** So many runs that agree with an earlier measurement confirm it. */
-export const AGREEING_RUNS = 2;
-/** A single run may be further off than their median. */
-const RUN_WIDTHS_MAX = 3;
-/** What disturbs one of three moves their median little. */
-const FAR_SHARE_MAX = 1 / 3;
-
-/**
- * True when there is an earlier measurement, and the median of enough runs is within the target of it,
- * few of them far off.
- */
+/** True when there is an earlier measurement, and the median of the runs is as near to it as asked. */
 export function agreesWithEarlier(
   samplesMs: readonly number[],
   target: Stability | undefined,
 ): boolean {
-  const expectedMs = target?.expectedMs;
-  if (target === undefined || expectedMs === undefined) return false;
-  if (samplesMs.length < AGREEING_RUNS) return false;
-  const widthMs = target.relativeHalfWidth * expectedMs;
-  const offMs = (sampleMs: number): number => Math.abs(sampleMs - expectedMs);
-  const far = samplesMs.filter((sampleMs) => offMs(sampleMs) > RUN_WIDTHS_MAX * widthMs);
-  return offMs(median(samplesMs)) <= widthMs && far.length <= FAR_SHARE_MAX * samplesMs.length;
+  const earlier = target?.earlier;
+  if (earlier === undefined || samplesMs.length === 0) return false;
+  const offMs = Math.abs(median([...samplesMs]) - earlier.timeMs);
+  return offMs <= earlier.relativeHalfWidth * earlier.timeMs;
 }
 
 /** Largest k with P(binomial (n, ½) < k) ≤ `tail`; 0 where there is none. */

@@ -15,9 +15,11 @@ const STDERR_TAIL_CHARACTERS = 2_000;
  * Freed memory is kept for the next allocation, in huge pages where the system has them. A child
  * lives for one piece of work, and page faults are most of what a cold model costs otherwise: with
  * a trim threshold of 128 KiB, blocks took 2.5 to 10 times as long as the same layers within the
- * whole model, and no two processes agreed. Peak memory is bounded by `memoryLimitMiB` all the same.
+ * whole model, and no two processes agreed. All threads share one arena: of further ones glibc returns
+ * whole heaps whatever the threshold. Peak memory is bounded by `memoryLimitMiB` all the same.
  */
 const MALLOC_KEEPS_MEMORY = {
+  MALLOC_ARENA_MAX: "1",
   MALLOC_TRIM_THRESHOLD_: "1073741824",
   MALLOC_MMAP_THRESHOLD_: "1073741824",
   GLIBC_TUNABLES: "glibc.malloc.hugetlb=1",
@@ -121,11 +123,11 @@ export async function startWorkerProcess(
 const DESCRIPTIONS = {
   open: "opening the model",
   measure: "measuring the model",
+  turn: "measuring parts of the model",
   profile: "measuring the model with a profile",
   probe: "probing an execution provider",
   sidecars: "reading the model",
   compare: "comparing the parts with the whole model",
-  speed: "looking how fast the processor is",
   extract: "extracting a part of the model",
 } as const satisfies Record<RequestBody["kind"], string>;
 

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { AppError } from "../core/index.js";
-import { parseValue, yardstickMsSchema } from "../protocol/index.js";
+import { parseValue } from "../protocol/index.js";
 import {
   type Compared,
   comparedSchema,
@@ -22,6 +22,8 @@ import {
   type ProfileRequest,
   type Repeat,
   type RequestBody,
+  type Turn,
+  turnSchema,
 } from "./messages.js";
 import type { InferenceOptions } from "./options.js";
 import { startWorkerProcess, type WorkerDeps } from "./worker-process.js";
@@ -36,16 +38,16 @@ export interface ModelWorker {
   /** Reads, hashes, parses and runs the model once, to learn types and shapes. First of all calls. */
   open(request: OpenRequest): Promise<OpenedModel>;
   /**
-   * How fast the processor was when this was first asked: what the yardstick took, in milliseconds. From
-   * now on times are told for the speed at which it takes `usualMs`; without it, for what is told here.
-   */
-  speed(usualMs?: number): Promise<number>;
-  /**
    * Times the whole model, or a range of layers on the tensors that cross into it. The outputs
    * stay in the child as inputs of later ranges, so that ranges in order form a chain.
    * @throws AppError MODEL_UNSTABLE when two runs of the whole model differ, MODEL_NOT_A_NUMBER
    */
   measure(target: MeasureTarget, repeat: Repeat): Promise<Measured>;
+  /**
+   * Times ranges of layers in turn with the whole model, one shortly after the other. All stay open for
+   * the next turn of the same ranges. The first turn is slower.
+   */
+  turn(ranges: readonly LayerRange[], repeat: Repeat): Promise<Turn>;
   /**
    * Times the whole model, and tells from ONNX Runtime's profile what each block takes within it.
    * @throws AppError MODEL_UNSTABLE when two runs differ, MODEL_NOT_A_NUMBER
@@ -85,9 +87,8 @@ export async function startModelWorker(
       const path = resolve(request.path);
       return ask({ kind: "open", ...request, path, inputFiles }, openedModelSchema);
     },
-    speed: (usualMs) =>
-      ask({ kind: "speed", ...(usualMs === undefined ? {} : { usualMs }) }, yardstickMsSchema),
     measure: (target, repeat) => ask({ kind: "measure", target, repeat }, measuredSchema),
+    turn: (ranges, repeat) => ask({ kind: "turn", ranges: [...ranges], repeat }, turnSchema),
     profile: (request) => ask({ kind: "profile", ...request }, profiledSchema),
     compare: () => ask({ kind: "compare" }, comparedSchema),
     sidecars: (path) => ask({ kind: "sidecars", path: resolve(path) }, listedSidecarsSchema),

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { inputBindingSchema, leaseMsSchema, sidecarsSchema } from "./mqtt.js";
 import { modelRefSchema, nameSchema, sha256Schema } from "./names.js";
-import { environmentSchema, processorSchema } from "./profile.js";
+import { environmentSchema } from "./profile.js";
 
 /** Ranges that are measured at once: a plan has few partitions on one node. */
 export const CONFIRMED_AT_ONCE_MAX = 16;
@@ -22,10 +22,11 @@ export const measureCommandSchema = z.strictObject({
   /** As the blocks were cut: what crosses the ends of the ranges is looked for by it. */
   maxCutTensors: z.number().int().min(1).max(64),
   ranges: z.array(layerRangeSchema).min(1).max(CONFIRMED_AT_ONCE_MAX),
-  /** From the profile with which the answer is compared: for which speed of the processor it is to tell times. */
-  earlier: z
-    .strictObject({ environment: environmentSchema, processor: processorSchema })
-    .optional(),
+  /**
+   * What the whole model takes by the profile with which the answer is compared, in milliseconds: times
+   * are told for the speed at which it takes that. Absent: as they are at this moment.
+   */
+  wholeMs: z.number().positive().optional(),
   timeoutMs: z.number().int().positive().max(86_400_000),
   leaseMs: leaseMsSchema.optional(),
 });
@@ -33,7 +34,10 @@ export type MeasureCommand = z.infer<typeof measureCommandSchema>;
 
 /** A range of layers, run as the one model that a runtime would run. */
 export const measuredRangeSchema = layerRangeSchema.extend({
-  /** Milliseconds, with the call's own cost, as a runtime pays it; emulation has multiplied them. */
+  /**
+   * Milliseconds, with the call's own cost, as a runtime pays it; emulation has multiplied them. For the
+   * speed that `wholeMs` of the command names.
+   */
   medianMs: z.number().nonnegative(),
   p95Ms: z.number().nonnegative(),
   /** Interquartile range. */
@@ -50,6 +54,8 @@ export const rangeMeasurementSchema = z.strictObject({
   measuredAt: z.number().int().nonnegative(),
   externalSha256: sha256Schema.optional(),
   environment: environmentSchema,
+  /** What the whole model took beside them, in milliseconds; absent where it could not be open, too. */
+  wholeMs: z.number().nonnegative().optional(),
   ranges: z.array(measuredRangeSchema).max(CONFIRMED_AT_ONCE_MAX),
 });
 export type RangeMeasurement = z.infer<typeof rangeMeasurementSchema>;

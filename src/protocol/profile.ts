@@ -60,24 +60,6 @@ export const equalitySchema = z.strictObject({
   ok: z.boolean(),
 });
 
-/** What a fixed piece of computing takes on a processor, in milliseconds: the less, the faster it is. */
-export const yardstickMsSchema = z.number().positive().max(60_000);
-
-/** The speed for which times are told. */
-export const processorSchema = z.strictObject({
-  yardstickMs: yardstickMsSchema,
-  /** Another speed that every look found lately; absent where the last found the usual one. */
-  other: z
-    .strictObject({
-      yardstickMs: yardstickMsSchema,
-      /** Unix milliseconds of the first of them. */
-      since: z.number().int().nonnegative(),
-      looks: z.number().int().positive(),
-    })
-    .optional(),
-});
-export type ProcessorProfile = z.infer<typeof processorSchema>;
-
 /** Repeated runs of the whole model. */
 export const wholeProfileSchema = z.strictObject({
   p95Ms: z.number().nonnegative(),
@@ -185,8 +167,8 @@ export const profileSchema = z
     /** Unix milliseconds. */
     measuredAt: z.number().int().nonnegative(),
     environment: environmentSchema,
-    /** Absent in profiles of older versions. */
-    processor: processorSchema.optional(),
+    /** Only in profiles of older versions; nothing reads it. */
+    processor: z.unknown().optional(),
     inputBytes: z.number().int().nonnegative(),
     /** The model's inputs, by which cuts that raw data crosses are known. Absent in older profiles. */
     inputNames: z.array(z.string()).max(PROFILE_INPUTS_MAX).optional(),

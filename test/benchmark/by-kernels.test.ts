@@ -53,8 +53,8 @@ describe("a benchmark by kernels", () => {
       equality: { ...first.profile.equality, maxAbsoluteError: 7 },
     };
     const second = await measure(path, { previous });
-    // Between opening and end: the speed of the processor, and the whole.
-    expect(second.steps).toBe(4);
+    // Between opening and end only the whole, at another moment where it differs.
+    expect(second.steps).toBeLessThanOrEqual(4);
     expect(second.profile.equality).toEqual(previous.equality);
     expect(second.profile.verified).toEqual(previous.verified);
     expect(second.profile.kernelOrder).toEqual(previous.kernelOrder);

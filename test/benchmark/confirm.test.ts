@@ -56,25 +56,39 @@ describe("measureRanges", () => {
     for (const { medianMs } of measured.ranges) expect(medianMs).toBeGreaterThan(0);
   });
 
-  it("tells times for the speed that the profile knows, not for that of this moment", async () => {
+  it("tells times for the speed at which the whole takes what its profile says", async () => {
     const path = models.write("heavy.onnx", heavyChain());
+    const { wholeMs } = await benchmarkModel({ path, inputs: [], node: NODE }, OPTIONS, DEPS);
     const ranges = [{ firstLayer: 0, lastLayer: 0 }];
-    const { processor: found, environment } = await benchmarkModel(
-      { path, inputs: [], node: NODE },
+    const toldAt = async (factor: number) => {
+      const request = { path, inputs: [], ranges, wholeMs: wholeMs * factor };
+      const measured = await measureRanges(request, OPTIONS, DEPS);
+      return { toldMs: measured.ranges[0]!.medianMs, nowMs: measured.wholeMs! };
+    };
+    const [slow, fast, other] = [await toldAt(1.4), await toldAt(0.7), await toldAt(20)];
+    // The very same share of the whole, however fast the machine was at the moment.
+    expect(slow.toldMs).toBeGreaterThan(1.4 * fast.toldMs);
+    // Of another machine the profile tells nothing.
+    expect(other.toldMs).toBeLessThan(2 * other.nowMs);
+  });
+
+  it("tells times of an emulated node for the speed that its profile emulates", async () => {
+    const path = models.write("emulated.onnx", heavyChain());
+    const slow = { emulatedSlowdown: 4 };
+    const { wholeMs } = await benchmarkModel(
+      { path, inputs: [], node: NODE, ...slow },
       OPTIONS,
       DEPS,
     );
-    const usualMs = found?.yardstickMs ?? 1;
-    const medianMsAt = async (factor: number): Promise<number> => {
-      // Off for so long that the next benchmark tells for another speed: this profile does not yet.
-      const told = usualMs * factor;
-      const processor = { yardstickMs: told, other: { yardstickMs: usualMs, since: 0, looks: 9 } };
-      const earlier = { environment, processor };
-      const measured = await measureRanges({ path, inputs: [], ranges, earlier }, OPTIONS, DEPS);
-      return measured.ranges[0]!.medianMs;
-    };
-    // As if the profile's processor had been half as fast, and twice as fast.
-    expect(await medianMsAt(2)).toBeGreaterThan(2 * (await medianMsAt(0.5)));
+    const ranges = [0, 1].map((layer) => ({ firstLayer: layer, lastLayer: layer }));
+    const measured = await measureRanges(
+      { path, inputs: [], ranges, wholeMs, ...slow },
+      OPTIONS,
+      DEPS,
+    );
+    const allMs = measured.ranges.reduce((sum, { medianMs }) => sum + medianMs, 0);
+    expect(allMs).toBeGreaterThan(wholeMs / 2);
+    expect(allMs).toBeLessThan(wholeMs * 2);
   });
 
   it("measures in turns that are spread, until they agree or time is up", async () => {
@@ -88,23 +102,25 @@ describe("measureRanges", () => {
     const rests: number[] = [];
     const clock = hurriedClock((restMs) => rests.push(restMs));
     const never = { ...OPTIONS, targetPercent: 0 };
+    const startedAtMs = clock.monotonicMs();
     await measureRanges({ path, inputs: [], ranges }, never, { ...DEPS, clock, beforeStep });
-    const rounds = turns / ranges.length;
-    expect(rounds).toBeGreaterThanOrEqual(3);
-    expect(rounds).toBeLessThanOrEqual(12);
+    expect(clock.monotonicMs() - startedAtMs).toBeGreaterThanOrEqual(4_000);
+    expect(turns).toBeGreaterThanOrEqual(6);
+    expect(turns).toBeLessThanOrEqual(16);
     const always = { ...OPTIONS, targetPercent: 100 };
     turns = 0;
     await measureRanges({ path, inputs: [], ranges }, always, { ...DEPS, clock, beforeStep });
-    expect(turns / ranges.length).toBe(3);
+    // One more than count.
+    expect(turns).toBe(6);
     expect(rests.length).toBeGreaterThan(0);
   });
 
   it("makes fewer turns of ranges for which the time limit has no room for more", async () => {
     const path = models.write("slow.onnx", heavyChain());
     const ranges = [0, 1].map((layer) => ({ firstLayer: layer, lastLayer: layer }));
-    const rangeMs = 8_000;
+    const turnMs = 16_000;
     let turns = 0;
-    const clock = { ...hurriedClock(), monotonicMs: () => turns * rangeMs };
+    const clock = { ...hurriedClock(), monotonicMs: () => turns * turnMs };
     const beforeStep = (): Promise<void> => {
       turns += 1;
       return Promise.resolve();
@@ -116,11 +132,11 @@ describe("measureRanges", () => {
       { ...OPTIONS, timeoutMs },
       deps,
     );
-    expect(turns * rangeMs).toBeLessThanOrEqual(timeoutMs / 2);
+    expect(turns * turnMs).toBeLessThanOrEqual(timeoutMs / 2);
     for (const { medianMs } of measured.ranges) expect(medianMs).toBeGreaterThan(0);
   });
 
-  it("awaits its turn before each range", async () => {
+  it("awaits its turn before each time", async () => {
     const path = models.write("paced.onnx", chain());
     const ranges = [0, 1, 2].map((layer) => ({ firstLayer: layer, lastLayer: layer }));
     let turns = 0;

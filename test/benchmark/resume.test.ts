@@ -8,7 +8,7 @@ import {
   type Progress,
 } from "../../src/benchmark/index.js";
 import { AppError, silentLogger, systemClock } from "../../src/core/index.js";
-import { type Profile, processorSchema } from "../../src/protocol/index.js";
+import type { Profile } from "../../src/protocol/index.js";
 import { heavyChain, type ModelDirectory, modelDirectory } from "../support/small-models.js";
 
 const NODE = { tier: "device", name: "camera", hardwareClass: "camera" } as const;
@@ -32,11 +32,6 @@ function memory(): Checkpoint & { text: string | undefined } {
       return Promise.resolve();
     },
   };
-}
-
-function speedOf({ steps }: { steps: readonly { name: string; result: unknown }[] }): number {
-  const processor = steps.find(({ name }) => name === "processor")!;
-  return processorSchema.parse(processor.result).yardstickMs;
 }
 
 interface Run {
@@ -96,19 +91,6 @@ describe("a benchmark that is stopped", () => {
     const whole = saved.steps.find(({ name }) => name === "whole at other moments")!;
     const { outcome } = await run({ checkpoint });
     expect(whole.result).toMatchObject({ medianMs: (outcome as Profile).wholeMs });
-  });
-
-  it("tells the rest for the speed for which it had told what was measured before", async () => {
-    const checkpoint = memory();
-    await run({ checkpoint, stopBefore: 2 });
-    const saved = JSON.parse(checkpoint.text!) as { steps: { name: string; result: unknown }[] };
-    // As if the processor had been three times as fast when the first process looked.
-    const processor = { yardstickMs: speedOf(saved) / 3 };
-    const steps = saved.steps.map((step) =>
-      step.name === "processor" ? { ...step, result: processor } : step,
-    );
-    checkpoint.text = JSON.stringify({ ...saved, steps });
-    expect((await run({ checkpoint })).outcome).toMatchObject({ processor });
   });
 
   it("leaves nothing to resume when it is done", async () => {

@@ -1,9 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { undisturbed } from "../../src/inference/disturbance.js";
 
-const clean = (wallMs: number) => ({ wallMs, cpuMs: wallMs, slowdown: 1 });
+const clean = (wallMs: number) => ({ wallMs, cpuMs: wallMs });
 const waited = (wallMs: number) => ({ ...clean(wallMs), cpuMs: wallMs / 2 });
-const slowed = (wallMs: number) => ({ ...clean(wallMs), slowdown: 2 });
 const wanted = (repeats: number) => ({ repeats, isOneThread: false });
 
 describe("undisturbed", () => {
@@ -12,14 +11,6 @@ describe("undisturbed", () => {
     expect(undisturbed(samples, wanted(3))).toEqual({
       samplesMs: [10, 11, 12],
       isSettled: true,
-    });
-  });
-
-  it("counts runs on a slow processor as if it were as fast as usual", () => {
-    expect(undisturbed([slowed(20), clean(11)], wanted(2)).samplesMs).toEqual([10, 11]);
-    expect(undisturbed([{ ...slowed(30), cpuMs: 18 }], { repeats: 1, isOneThread: true })).toEqual({
-      samplesMs: [9],
-      isSettled: false,
     });
   });
 
