@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { Logger } from "../core/index.js";
-import { openJsonFiles, withBenchmark, withSchedule } from "../store/index.js";
+import { openJsonFiles, withSchedule } from "../store/index.js";
 import type { Telemetry } from "../telemetry/index.js";
 import type { BenchmarkJob } from "./benchmark-job.js";
 import { startBenchmarks } from "./benchmarks.js";
@@ -74,14 +74,8 @@ export async function startMeasuring(running: Running, telemetry: Telemetry): Pr
         clock,
         log,
       }),
-      onFinished: ({ model, node }, { elapsedMs, result }) => {
-        metrics.benchmarkFinished({ node, result, durationMs: elapsedMs });
-        const benchmark = { sha256: model.sha256, node, at: clock.nowMs() };
-        void keep(
-          running,
-          store.update((state) => withBenchmark(state, benchmark)),
-        );
-      },
+      onFinished: ({ node }, { elapsedMs, result }) =>
+        metrics.benchmarkFinished({ node, result, durationMs: elapsedMs }),
       clock,
       log,
     },

@@ -12,7 +12,7 @@ export interface BenchmarkLimits extends AttemptLimits {
 }
 
 /** `lost`: its node went in the middle of it, or was restarted. */
-export type BenchmarkResult = "ok" | "failed" | "lost";
+export type BenchmarkResult = "ok" | "failed" | "lost" | "given_up";
 
 export interface MeasureLimits {
   signal: AbortSignal;
@@ -252,6 +252,7 @@ async function run(
       const why: unknown = signal.reason;
       const outcome = isAppError(why) ? `given up: ${why.message}` : "given up";
       log.info({ outcome }, "benchmark ended");
+      finish("given_up");
       return outcome;
     }
     const pauseMs = attempts.failed(job, error);

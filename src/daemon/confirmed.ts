@@ -61,10 +61,9 @@ function wholeOf({ wholeMs }: Profile, lastLayer: number): MeasuredRange {
 }
 
 /**
- * What a range takes by now, as far as it is known. A short look at the whole model scaled its profile,
- * and scales it likewise; a new benchmark that says the same of the whole leaves it as it was. Undefined
- * where it is too old, where the whole model changed by more than `changePercent`, and in another
- * environment.
+ * What a range takes by now, as far as it is known: in proportion to the whole model, beside which it was
+ * timed. Undefined where it is too old, where the whole changed by more than `changePercent` otherwise than
+ * by the scale of a short look, and in another environment.
  */
 export function presentMs(
   range: ConfirmedRange,
@@ -77,9 +76,9 @@ export function presentMs(
   if (range.externalSha256 !== profile.externalSha256) return undefined;
   if (!isSameEnvironment(range.environment, profile.environment)) return undefined;
   const factor = range.profile.wholeMs === 0 ? 1 : profile.wholeMs / range.profile.wholeMs;
-  if (range.profile.fullAt === fullAtOf(profile)) return range.medianMs * factor;
   const changePercent = 100 * (Math.max(factor, 1 / factor) - 1);
-  return changePercent <= terms.changePercent ? range.medianMs : undefined;
+  const holds = range.profile.fullAt === fullAtOf(profile) || changePercent <= terms.changePercent;
+  return holds ? range.medianMs * factor : undefined;
 }
 
 /** When the blocks of the profile were measured. */

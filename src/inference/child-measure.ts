@@ -23,6 +23,8 @@ import type {
 } from "./messages.js";
 import { isOneThread } from "./options.js";
 
+const MIB_BYTES = 1_024 ** 2;
+
 type Context = KernelContext & PartContext;
 
 interface Measurer {
@@ -127,6 +129,10 @@ function turnsOn(table: Tensors, context: Context): Turns {
   const { bytes, config, feeds, outputs } = context;
   return createTurns({
     ...{ bytes, feeds, isOneThread: isOneThread(config) },
+    memory: {
+      limitBytes: config.memoryLimitMiB * MIB_BYTES,
+      usedBytes: () => process.memoryUsage.rss(),
+    },
     outputs: outputs.map(({ name }) => name),
     open: (model) => openSession(model, config, { optimisation: "all" }),
     async part(range) {

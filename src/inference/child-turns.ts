@@ -6,8 +6,10 @@ import type { Session } from "./child-session.js";
 import type { Tensors } from "./child-tensors.js";
 import type { LayerRange, Repeat, Turn } from "./messages.js";
 
-/** Of a larger model the whole is not opened beside its parts: they hold its weights a second time. */
-const WHOLE_BYTES_MAX = 512 * 1024 * 1024;
+/** The whole is opened beside its parts where it is expected to leave so much of the memory limit. */
+const FREE_SHARE_MIN = 0.25;
+/** What it needs beside what its parts needed before they ran: they run in memory of their own. */
+const GROWTH = 2;
 
 interface Context {
   /** The whole model, external data included. */
@@ -15,6 +17,8 @@ interface Context {
   outputs: readonly string[];
   feeds: Tensors;
   isOneThread: boolean;
+  /** Of the process, and what it uses now. */
+  memory: { limitBytes: number; usedBytes: () => number };
   open: (bytes: Uint8Array) => Promise<Session>;
   /** The range as a model of its own, and all that it is fed. */
   part: (range: LayerRange) => Promise<SubModel & { feeds: Tensors }>;
@@ -43,20 +47,29 @@ export function createTurns(context: Context): Turns {
     for (const runner of runners) await runner?.release();
   };
   const hold = async (key: string, ranges: readonly LayerRange[]) => {
+    const { memory } = context;
+    const usedBefore = memory.usedBytes();
     const parts: Runner[] = [];
     held = { key, whole: undefined, parts };
     for (const range of ranges) {
       const { bytes, outputs, feeds } = await context.part(range);
       parts.push(runnerOf(await context.open(bytes), { ...context, outputs, feeds }));
     }
-    held.whole = await openWhole(context);
+    const usedBytes = memory.usedBytes();
+    const expectedBytes = usedBytes + GROWTH * Math.max(0, usedBytes - usedBefore);
+    const hasRoom = expectedBytes <= (1 - FREE_SHARE_MIN) * memory.limitBytes;
+    if (hasRoom) held.whole = await openWhole(context);
     return held;
+  };
+  const giveUp = async (error: unknown): Promise<never> => {
+    await release();
+    throw error;
   };
   return {
     async take(ranges, repeat) {
       const key = JSON.stringify(ranges);
       if (held?.key !== key) await release();
-      const { whole, parts } = held ?? (await hold(key, ranges));
+      const { whole, parts } = held ?? (await hold(key, ranges).catch(giveUp));
       const wholeMs = await whole?.time(repeat);
       const samplesMs: number[][] = [];
       for (const part of parts) samplesMs.push(await part.time(repeat));
@@ -66,10 +79,8 @@ export function createTurns(context: Context): Turns {
 }
 
 async function openWhole(context: Context): Promise<Runner | undefined> {
-  const { bytes, open } = context;
-  if (bytes.byteLength > WHOLE_BYTES_MAX) return undefined;
   try {
-    return runnerOf(await open(bytes), context);
+    return runnerOf(await context.open(context.bytes), context);
   } catch (error) {
     // Its parts may open all the same.
     if (isAppError(error, "INFERENCE_FAILED")) return undefined;

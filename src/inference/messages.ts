@@ -20,6 +20,8 @@ export const childConfigSchema = z.strictObject({
   threads: z.number().int().positive(),
   executionProviders: z.array(z.string()).min(1),
   modelBytesMax: z.number().int().positive(),
+  /** At which its parent kills it. */
+  memoryLimitMiB: z.number().int().positive(),
   inputSeed: z.number().int().nonnegative(),
   relativeTolerance: z.number().nonnegative(),
   /** Private to this child; its parent removes it. */
@@ -184,7 +186,7 @@ export type Measured = z.infer<typeof measuredSchema>;
 
 /** What ranges of layers take, and the whole model in the same moment. */
 export const turnSchema = z.strictObject({
-  /** Milliseconds; absent where the model is too large to be open beside its parts, or does not open. */
+  /** Milliseconds; absent where there is no memory for it beside its parts, or it does not open. */
   wholeMs: z.number().nonnegative().optional(),
   /** Of each range. */
   samplesMs: z.array(z.array(z.number().nonnegative()).min(1)).min(1),

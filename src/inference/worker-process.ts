@@ -140,6 +140,7 @@ function forkChild(
     threads: options.threads,
     executionProviders: options.executionProviders,
     modelBytesMax: options.modelBytesMax,
+    memoryLimitMiB: options.memoryLimitMiB,
     inputSeed: options.inputSeed,
     relativeTolerance: options.relativeTolerance,
     temporaryDirectory,

@@ -18,7 +18,7 @@ export interface Metrics {
   decision(decision: { pipeline: string; verdict: string }): void;
   benchmarkFinished(run: {
     node: string;
-    result: "ok" | "failed" | "lost";
+    result: "ok" | "failed" | "lost" | "given_up";
     durationMs: number;
   }): void;
   /** Null where the node has no profile. */
@@ -114,7 +114,7 @@ function contextMetrics(registry: Registry): ContextMetrics {
   const make = instruments(registry);
   const durations = new Histogram({
     name: "scission_benchmark_duration_seconds",
-    help: "Time that benchmarks took; result: ok, failed (or not answered in time), lost (their node went).",
+    help: "Time that benchmarks took; result: ok, failed (or not answered in time), lost (their node went), given_up (not wanted any more, or no time left).",
     labelNames: ["node", "result"],
     buckets: BENCHMARK_BUCKETS_SECONDS,
     registers: [registry],

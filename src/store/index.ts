@@ -10,7 +10,6 @@ export {
   emptyState,
   type StoreState,
   storeStateSchema,
-  withBenchmark,
   withConfirmedRanges,
   withControl,
   withDecision,

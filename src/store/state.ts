@@ -8,13 +8,11 @@ import {
   type Profile,
   planDocumentSchema,
   profileSchema,
-  sha256Schema,
 } from "../protocol/index.js";
 import { z } from "zod";
 import type { StoreOptions } from "./options.js";
 
 export const PIPELINES_MAX = 100_000;
-const BENCHMARKS_MAX = 100_000;
 const LINKS_MAX = 10_000;
 const CONFIRMED_MAX = 10_000;
 const unixMs = z.number().int().nonnegative();
@@ -47,10 +45,8 @@ export const storeStateSchema = z.strictObject({
   confirmed: z.array(confirmedRangeSchema).max(CONFIRMED_MAX).optional(),
   /** Oldest first. */
   decisions: z.array(decisionSchema),
-  /** When each model was last benchmarked on each node, whether or not that succeeded. */
-  lastBenchmarks: z
-    .array(z.strictObject({ sha256: sha256Schema, node: nameSchema, at: unixMs }))
-    .max(BENCHMARKS_MAX),
+  /** Only in states of older versions; nothing reads it. */
+  lastBenchmarks: z.array(z.looseObject({})).optional(),
   /** Where the benchmark schedule stands, so that no run is lost over a restart. */
   schedule: z
     .strictObject({
@@ -76,7 +72,7 @@ export type StoreState = z.infer<typeof storeStateSchema>;
 
 /** The state of a store that has never held anything. */
 export function emptyState(epoch: string): StoreState {
-  return { epoch, pipelines: [], profiles: [], decisions: [], lastBenchmarks: [], links: [] };
+  return { epoch, pipelines: [], profiles: [], decisions: [], links: [] };
 }
 
 /** With this profile as the newest, in place of the one of the same model and node. */
@@ -122,17 +118,6 @@ export function withControl(
   return { ...state, controls: isFree ? others : [...others, control] };
 }
 
-/** With the time of the newest benchmark of one model on one node. */
-export function withBenchmark(
-  state: StoreState,
-  benchmark: StoreState["lastBenchmarks"][number],
-): StoreState {
-  const others = state.lastBenchmarks.filter(
-    ({ sha256, node }) => sha256 !== benchmark.sha256 || node !== benchmark.node,
-  );
-  return { ...state, lastBenchmarks: [...others, benchmark] };
-}
-
 /** With where the schedule stands; what is not given stays as it was. */
 export function withSchedule(
   state: StoreState,
@@ -153,7 +138,6 @@ export function withinLimits(state: StoreState, limits: StoreOptions): StoreStat
     ...state,
     decisions: newestOf(state.decisions, limits.decisionsMax),
     profiles: newestOf(state.profiles, limits.profilesMax),
-    lastBenchmarks: newestOf(state.lastBenchmarks, BENCHMARKS_MAX),
     links: newestOf(state.links, LINKS_MAX),
   };
 }

@@ -43,6 +43,7 @@ describe("benchmarks of a daemon", () => {
     expect([...under.running.keys()]).toEqual(["b"]);
     await under.pass(30_000);
     expect(under.running.size).toBe(0);
+    expect(under.results).toEqual(["ok", "given_up"]);
     expect(under.benchmarks.notices().join()).toMatch(/1 profiles to go \(net on b\)/);
     expect(under.benchmarks.problems()).toEqual([]);
     await under.pass(HOUR_MS);

@@ -8,14 +8,15 @@ const WHOLE = new Uint8Array([0]);
 const RANGES = [1, 2].map((firstLayer) => ({ firstLayer, lastLayer: firstLayer }));
 
 /** Turns of a model whose sessions are counted; the whole is the one that is opened from `WHOLE`. */
-function turnsOf(whole: Uint8Array = WHOLE, refusal?: AppError) {
+function turnsOf({ limitBytes = 1_000, refused = -1 } = {}) {
   const opened: number[] = [];
   let open = 0;
   const turns = createTurns({
-    ...{ bytes: whole, outputs: ["y"], feeds: new Map(), isOneThread: true },
+    ...{ bytes: WHOLE, outputs: ["y"], feeds: new Map(), isOneThread: true },
+    memory: { limitBytes, usedBytes: () => 10 + 10 * open },
     open(bytes) {
       const id = bytes[0] ?? 0;
-      if (id === 0 && refusal !== undefined) return Promise.reject(refusal);
+      if (id === refused) return Promise.reject(new AppError("INFERENCE_FAILED", "no"));
       opened.push(id);
       open += 1;
       const y = new Tensor("float32", Float32Array.of(id), [1]);
@@ -50,16 +51,25 @@ describe("turns of parts and the whole", () => {
     expect(openNow()).toBe(2);
   });
 
-  it("do without the whole where it is too large to be there twice", async () => {
-    const { turns, opened } = turnsOf(new Uint8Array(513 * 1024 * 1024));
+  it("do without the whole where there may be no memory for it", async () => {
+    const { turns, opened } = turnsOf({ limitBytes: 90 });
     expect((await turns.take(RANGES, REPEAT)).wholeMs).toBeUndefined();
     expect(opened).toEqual([1, 2]);
+    expect((await turnsOf({ limitBytes: 100 }).turns.take(RANGES, REPEAT)).wholeMs).toBeDefined();
   });
 
   it("do without the whole where it does not open, though its parts do", async () => {
-    const { turns } = turnsOf(WHOLE, new AppError("INFERENCE_FAILED", "no"));
+    const { turns } = turnsOf({ refused: 0 });
     const { wholeMs, samplesMs } = await turns.take(RANGES, REPEAT);
     expect(wholeMs).toBeUndefined();
     expect(samplesMs).toHaveLength(2);
+  });
+
+  it("hold nothing of parts of which one does not open, and try again when asked again", async () => {
+    const { turns, openNow } = turnsOf({ refused: 2 });
+    for (let attempt = 0; attempt < 2; attempt++) {
+      await expect(turns.take(RANGES, REPEAT)).rejects.toMatchObject({ code: "INFERENCE_FAILED" });
+      expect(openNow()).toBe(0);
+    }
   });
 });

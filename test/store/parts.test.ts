@@ -199,7 +199,7 @@ describe("a state file of the version before parts", () => {
       pipelines: [{ name: "p", revision: 3, plan: aPlan({ epoch: "old-epoch", revision: 3 }) }],
       profiles: [profileOf("a")],
       decisions: [aDecision()],
-      lastBenchmarks: [],
+      lastBenchmarks: [{ sha256: "c".repeat(64), node: "cam-1", at: 7 }],
       links: [],
     };
     const sha256 = createHash("sha256")

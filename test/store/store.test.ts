@@ -7,7 +7,6 @@ import {
   type Store,
   type StoreOptions,
   storeOptionsSchema,
-  withBenchmark,
   withDecision,
   withPipeline,
   withProfile,
@@ -75,8 +74,6 @@ describe("the store", () => {
     await store.update((state) => withPipeline(state, { name: "vision-cam-1", revision: 3, plan }));
     await store.update((state) => withProfile(state, aProfile()));
     await store.update((state) => withDecision(state, aDecision()));
-    const benchmark = { sha256: "a".repeat(64), node: "cam-1", at: 7 };
-    await store.update((state) => withBenchmark(state, benchmark));
     const { state } = store;
     await store.stop();
     const again = await open();
