@@ -21,8 +21,9 @@ const TURNS_SHARE_MAX = 1 / 2;
 /** In one turn each range is run so often at least, behind a run that is not timed, and for so long. */
 const RUNS = 3;
 const RUN_FOR_MS = 10;
-/** Being wrong by this much changes no plan. */
+/** Being wrong by this much, or this share of the whole model's time, changes no plan. */
 const NEGLIGIBLE_MS = 0.01;
+const NEGLIGIBLE_SHARE = 0.005;
 /** Where the whole model is further off its profile, that is not the moment: times are told as they are. */
 const SAME_MACHINE_MAX = 2;
 
@@ -54,7 +55,7 @@ export function measureRanges(
     const turns = await takeTurns(worker, request, { options, deps, signal });
     const ranges = request.ranges.map(({ firstLayer, lastLayer }, index): MeasuredLayers => {
       const times = turns.map(({ rangesMs }) => rangesMs[index] ?? []);
-      const stable = agree(times, options);
+      const stable = agree(times, negligibleIn(turns), options);
       return { firstLayer, lastLayer, ...statisticsOf({ samplesMs: times.flat(), stable }) };
     });
     const wholeMs = turns.flatMap((turn) => turn.wholeMs ?? []);
@@ -123,19 +124,29 @@ function areKnown(turns: readonly ToldTurn[], options: BenchmarkOptions): boolea
   return ranges.every((_, index) =>
     agree(
       turns.map(({ rangesMs }) => rangesMs[index] ?? []),
+      negligibleIn(turns),
       options,
     ),
   );
 }
 
+function negligibleIn(turns: readonly ToldTurn[]): number {
+  const wholeMs = Math.min(...turns.map((turn) => turn.wholeMs ?? 0));
+  return Math.max(NEGLIGIBLE_MS, NEGLIGIBLE_SHARE * wholeMs);
+}
+
 /** Whether what the turns found of a range is known as well as `options` ask. */
-function agree(times: readonly (readonly number[])[], options: BenchmarkOptions): boolean {
+function agree(
+  times: readonly (readonly number[])[],
+  negligibleMs: number,
+  options: BenchmarkOptions,
+): boolean {
   return isStable(
     times.map((ms) => median([...ms])),
     {
       relativeHalfWidth: options.targetPercent / 2 / 100,
       confidence: options.confidence,
-      negligibleMs: NEGLIGIBLE_MS,
+      negligibleMs,
       repeatsMax: times.length,
     },
   );

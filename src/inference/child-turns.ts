@@ -11,6 +11,8 @@ const FREE_SHARE_MIN = 0.25;
 /** What it needs beside what its parts needed before they ran: they run in memory of their own. */
 const GROWTH = 2;
 
+const NOTHING: Tensors = new Map();
+
 interface Context {
   /** The whole model, external data included. */
   bytes: Uint8Array;
@@ -92,7 +94,11 @@ function runnerOf(
   session: Session,
   { feeds, outputs, isOneThread }: Pick<Context, "feeds" | "outputs" | "isOneThread">,
 ): Runner {
-  const run = (): Promise<Tensors> => session.run(feeds, outputs);
+  const run = async (): Promise<Tensors> => {
+    await session.run(feeds, outputs);
+    // What is held over several runs becomes old, and is freed late.
+    return NOTHING;
+  };
   return {
     time: async (repeat) => (await timeRuns(repeat, isOneThread, run)).samplesMs,
     release: () => session.release(),
