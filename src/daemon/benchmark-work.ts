@@ -23,7 +23,7 @@ const CHECKPOINT_BYTES_MAX = 16 * 1_024 ** 2;
 
 /** Starts benchmarking, on demand and on schedule. */
 export async function startMeasuring(running: Running, telemetry: Telemetry): Promise<void> {
-  const { parts, metrics, context, clock, store, desired, turns, teardown } = running;
+  const { parts, metrics, context, clock, desired, turns, teardown } = running;
   const log = running.log.child({ component: "benchmark" });
   const checkpoints = await openJsonFiles({
     directory: join(desired.config.stateDirectory, "checkpoints"),
