@@ -25,7 +25,7 @@ import {
   statisticsSchema,
 } from "./statistics.js";
 import type { Steps } from "./steps.js";
-import { takeWhole } from "./whole.js";
+import { type EarlierWhole, takeWhole } from "./whole.js";
 
 /** Runs under the profiler beside the warm-up: of each kernel the fastest counts. */
 const PROFILED_RUNS = 2;
@@ -90,7 +90,7 @@ export async function measureByKernels(
   const whole = await takeWhole(first, {
     ...{ worker, steps, clock, signal },
     repeat: repeatOf(options, 0),
-    earlierMs: earlierMsOf(previous),
+    earlier: earlierOf(previous),
   });
   const rawSumMs = sum(kernelMs);
   const factor = rawSumMs > 0 ? whole.medianMs / rawSumMs : 1;
@@ -115,8 +115,10 @@ export async function measureByKernels(
 }
 
 /** What the whole took by the last profile, without what stands for a slower node. */
-function earlierMsOf(previous: Profile | undefined): number | undefined {
-  return previous && previous.wholeMs / previous.environment.emulatedSlowdown;
+function earlierOf(previous: Profile | undefined): EarlierWhole | undefined {
+  if (previous === undefined) return undefined;
+  const { whole, wholeMs } = slowedDown(previous, 1 / previous.environment.emulatedSlowdown);
+  return { medianMs: wholeMs, p95Ms: whole?.p95Ms ?? 0, spreadMs: whole?.spreadMs ?? 0 };
 }
 
 function profiledRuns(previous: Profile | undefined): number {
@@ -129,7 +131,7 @@ async function profileWhole(
 ): Promise<z.infer<typeof wholeSchema>> {
   const cuts = blocks.slice(0, -1).map((block) => block.lastLayer);
   const order = previous?.kernelOrder;
-  const repeat = expecting(repeatOf(options, 0), earlierMsOf(previous) ?? 0);
+  const repeat = expecting(repeatOf(options, 0), earlierOf(previous)?.medianMs ?? 0);
   try {
     const { whole, kernels } = await worker.profile({
       ...{ cuts, repeat },
@@ -191,9 +193,8 @@ async function takeSentinel(
   if (ranges === undefined) return undefined;
   const change = previous === undefined ? 1 : wholeMs / previous.wholeMs;
   const before = previous && slowedDown(previous, change).sentinel;
-  const earlierMs = earlierMsOf(previous);
-  if (before !== undefined && earlierMs !== undefined && areAlike(wholeMs, earlierMs))
-    return before;
+  const earlierMs = earlierOf(previous)?.medianMs ?? 0;
+  if (before !== undefined && areAlike(wholeMs, earlierMs)) return before;
   try {
     return await steps.take({
       name: "sentinel",

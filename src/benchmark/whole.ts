@@ -14,15 +14,21 @@ const MOMENTS_MAX = 3;
  * found about the same that is another moment. Else it is timed again until two are alike, three times at
  * most. Of two the mean counts, of three the middle one.
  * @param first what it takes at this moment, in milliseconds like all
- * @param earlierMs what the benchmark before found
+ * @param earlier what the benchmark before found
  */
 export async function takeWhole(
   first: Statistics,
-  context: Again & { earlierMs: number | undefined; steps: Steps },
+  context: Again & { earlier: EarlierWhole | undefined; steps: Steps },
 ): Promise<Statistics> {
-  const { earlierMs, steps, ...again } = context;
-  if (earlierMs !== undefined && areAlike(first.medianMs, earlierMs)) {
-    return { ...first, medianMs: mean([first.medianMs, earlierMs]) };
+  const { earlier, steps, ...again } = context;
+  if (earlier !== undefined && areAlike(first.medianMs, earlier.medianMs)) {
+    // One run that agrees tells nothing of how runs differ.
+    return {
+      ...first,
+      medianMs: mean([first.medianMs, earlier.medianMs]),
+      p95Ms: Math.max(first.p95Ms, earlier.p95Ms),
+      spreadMs: Math.max(first.spreadMs, earlier.spreadMs),
+    };
   }
   return steps.take({
     name: "whole at other moments",
@@ -32,6 +38,8 @@ export async function takeWhole(
     run: () => timeAgain(first, again),
   });
 }
+
+export type EarlierWhole = Pick<Statistics, "medianMs" | "p95Ms" | "spreadMs">;
 
 interface Again {
   worker: Pick<ModelWorker, "measure">;

@@ -32,7 +32,9 @@ async function take(momentsMs: readonly number[], earlierMs?: number) {
         return Promise.resolve();
       },
     },
-    ...{ earlierMs, steps, signal },
+    earlier:
+      earlierMs === undefined ? undefined : { medianMs: earlierMs, p95Ms: 12, spreadMs: 0.5 },
+    ...{ steps, signal },
   });
   return { whole, begunMs };
 }
@@ -53,6 +55,7 @@ describe("the time of the whole model", () => {
   it("is what it and an earlier benchmark agree on, and not timed again", async () => {
     const { whole, begunMs } = await take([10], 10.6);
     expect(whole.medianMs).toBeCloseTo(10.3, 9);
+    expect(whole).toMatchObject({ p95Ms: 12, spreadMs: 0.5 });
     expect(begunMs).toEqual([]);
   });
 
