@@ -1,5 +1,10 @@
 import { performance } from "node:perf_hooks";
-import { type CutPoint, type OnnxModel, withExtraOutputs } from "../model/index.js";
+import {
+  type CutPoint,
+  type GraphOutline,
+  type OnnxModel,
+  withExtraOutputs,
+} from "../model/index.js";
 import { type Optimised, optimise } from "./child-optimised.js";
 import { LAYOUT_OPS } from "./kernel-map.js";
 import type { ChildConfig } from "./messages.js";
@@ -81,13 +86,13 @@ async function tryCuts(
   return unexamined + (await tryCuts(cuts.slice(middle), fused, trial));
 }
 
-function tensorsOf(model: OnnxModel): Set<string> {
+function tensorsOf(model: GraphOutline): Set<string> {
   const inputs = model.inputs.map((input) => input.name);
   return new Set([...inputs, ...model.layers.flatMap((layer) => layer.outputs)]);
 }
 
 /** For each tensor of `before` the operators that read it and of which `after` has fewer. */
-function rarerReaders(before: OnnxModel, after: OnnxModel): ReadonlyMap<string, string> {
+function rarerReaders(before: GraphOutline, after: GraphOutline): ReadonlyMap<string, string> {
   const countsBefore = countOps(before);
   const countsAfter = countOps(after);
   const readers = new Map<string, string>();
@@ -113,7 +118,7 @@ function groupByRarerReader(
   return [...groups.values()];
 }
 
-function countOps(model: OnnxModel): Map<string, number> {
+function countOps(model: GraphOutline): Map<string, number> {
   const counts = new Map<string, number>();
   for (const layer of model.layers) {
     const op = plainOp(layer.opType);
@@ -127,6 +132,6 @@ function plainOp(opType: string): string {
   return opType.replace(/^Fused/, "");
 }
 
-function countNodes(model: OnnxModel): number {
+function countNodes(model: GraphOutline): number {
   return model.layers.filter((layer) => !LAYOUT_OPS.has(layer.opType)).length;
 }

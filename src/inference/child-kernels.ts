@@ -1,5 +1,5 @@
 import { errorMessage, printable } from "../core/index.js";
-import type { OnnxModel } from "../model/index.js";
+import type { GraphOutline } from "../model/index.js";
 import type { Optimised } from "./child-optimised.js";
 import { mapKernels } from "./kernel-map.js";
 import {
@@ -21,12 +21,12 @@ const COVERED_MIN = 0.5;
  * @returns `blockOf` where the kernels have an order by which they are known again
  */
 export async function blocksOfKernels(
-  run: { graph: OnnxModel; profile: string | undefined },
+  run: { graph: GraphOutline; profile: string | undefined },
   optimised: Optimised,
   cuts: readonly (readonly string[])[],
 ): Promise<KernelBlocks & { blockOf?: ReadonlyMap<string, number> }> {
   if (run.profile === undefined) return { reason: "ONNX Runtime's profile is missing or too long" };
-  let split: OnnxModel;
+  let split: GraphOutline;
   try {
     split = await optimised.split(cuts.flat());
   } catch (error) {

@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
-import { type OnnxModel, parseModel, withNamedLayers } from "../model/index.js";
+import { type GraphOutline, type OnnxModel, outlineOf, withNamedLayers } from "../model/index.js";
 import type { Draft } from "./child-kept.js";
 import { openSession, type Session, WEIGHTS_FILE } from "./child-session.js";
 import type { ChildConfig } from "./messages.js";
@@ -21,7 +21,7 @@ export interface ProfiledSession {
 
 export interface SessionWithGraph extends ProfiledSession {
   /** The graph that it runs, its layers named by `withNamedLayers`. */
-  graph: OnnxModel;
+  graph: GraphOutline;
 }
 
 /**
@@ -39,12 +39,12 @@ export interface Optimised {
    */
   takeSession(draft: Draft | undefined): Promise<ProfiledSession>;
   /** The graph with further tensors as outputs; the last one is kept. */
-  split(tensors: readonly string[]): Promise<OnnxModel>;
+  split(tensors: readonly string[]): Promise<GraphOutline>;
 }
 
 export function createOptimised(model: () => OnnxModel, config: ChildConfig): Optimised {
   let whole: Promise<SessionWithGraph> | undefined;
-  let split: { key: string; graph: OnnxModel } | undefined;
+  let split: { key: string; graph: GraphOutline } | undefined;
   const load = (): Promise<SessionWithGraph> => {
     whole ??= openWithGraph(withNamedLayers(model(), []), config);
     return whole;
@@ -81,7 +81,7 @@ async function openWithGraph(bytes: Uint8Array, config: ChildConfig): Promise<Se
     optimisedModelPath = join(directory, "model.onnx");
     return openSession(bytes, config, { ...profiling, optimisedModelPath, optimisation: "all" });
   });
-  return { ...opened, graph: parseModel(readFileSync(optimisedModelPath)) };
+  return { ...opened, graph: outlineOf(readFileSync(optimisedModelPath)) };
 }
 
 /** The session that `open` opens, with a directory for what it writes, which `endProfiling` removes. */
@@ -117,7 +117,7 @@ export async function optimise(
   bytes: Uint8Array,
   optimisation: "extended" | "all",
   config: ChildConfig,
-): Promise<OnnxModel> {
+): Promise<GraphOutline> {
   const directory = makeScratch(config);
   try {
     const optimisedModelPath = join(directory, "model.onnx");
@@ -127,7 +127,7 @@ export async function optimise(
       skipPrepacking: true,
     });
     await session.release();
-    return parseModel(readFileSync(optimisedModelPath));
+    return outlineOf(readFileSync(optimisedModelPath));
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

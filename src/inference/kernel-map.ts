@@ -1,4 +1,4 @@
-import type { OnnxModel } from "../model/index.js";
+import type { GraphOutline } from "../model/index.js";
 
 /** Nodes that only change the memory layout. They come and go at every cut and fuse nothing. */
 export const LAYOUT_OPS: ReadonlySet<string> = new Set(["ReorderInput", "ReorderOutput"]);
@@ -16,8 +16,8 @@ export const LAYOUT_OPS: ReadonlySet<string> = new Set(["ReorderInput", "Reorder
  * @returns undefined where the two are too different for that
  */
 export function mapKernels(
-  run: OnnxModel,
-  split: OnnxModel,
+  run: GraphOutline,
+  split: GraphOutline,
   cuts: readonly (readonly string[])[],
 ): ReadonlyMap<string, number> | undefined {
   const splitBlocks = blocksBetween(split, cuts);
@@ -42,7 +42,7 @@ export function mapKernels(
 
 /** For each layer, how many cuts lie before it. Undefined when a cut tensor is missing. */
 function blocksBetween(
-  model: OnnxModel,
+  model: GraphOutline,
   cuts: readonly (readonly string[])[],
 ): number[] | undefined {
   const producers = new Map<string, number>();

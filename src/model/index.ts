@@ -10,6 +10,7 @@ export {
   type ModelLimits,
   modelLimitsSchema,
 } from "./options.js";
+export { type GraphOutline, outlineOf } from "./outline.js";
 export { type OnnxModel, parseModel } from "./parse.js";
 export { neededConstants, withShapeConstants } from "./shape-constants.js";
 export type { TensorValue, ValueInfo } from "./value-info.js";

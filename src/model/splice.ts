@@ -4,6 +4,7 @@ import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 const MODEL_GRAPH = 7;
 const GRAPH_NODE = 1;
 const GRAPH_OUTPUT = 12;
+const GRAPH_VALUE_INFO = 13;
 const NODE_NAME = 3;
 const VALUE_INFO_NAME = 1;
 
@@ -40,6 +41,26 @@ export function spliceModel(bytes: Uint8Array, { outputs, nodeNames }: Insertion
     for (const name of isLast ? outputs : []) {
       body.push(...record(GRAPH_OUTPUT, text(VALUE_INFO_NAME, name)));
     }
+    pieces.push(bytes.subarray(copiedTo, graph.start), ...record(MODEL_GRAPH, body));
+    copiedTo = graph.end;
+  }
+  return concatenated([...pieces, bytes.subarray(copiedTo)]);
+}
+
+/** An encoded model without the types of its inner tensors. @param bytes well-formed */
+export function withoutValueInfo(bytes: Uint8Array): Uint8Array {
+  const pieces: Uint8Array[] = [];
+  let copiedTo = 0;
+  for (const graph of recordsOf(bytes, 0, bytes.length)) {
+    if (graph.field !== MODEL_GRAPH) continue;
+    const body: Uint8Array[] = [];
+    let bodyTo = graph.bodyStart;
+    for (const { field, start, end } of recordsOf(bytes, graph.bodyStart, graph.end)) {
+      if (field !== GRAPH_VALUE_INFO) continue;
+      body.push(bytes.subarray(bodyTo, start));
+      bodyTo = end;
+    }
+    body.push(bytes.subarray(bodyTo, graph.end));
     pieces.push(bytes.subarray(copiedTo, graph.start), ...record(MODEL_GRAPH, body));
     copiedTo = graph.end;
   }
