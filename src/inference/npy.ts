@@ -9,6 +9,8 @@ export interface NpyArray {
 }
 
 const MAGIC = "\x93NUMPY";
+/** NumPy's own limit is 10,000 characters. */
+const HEADER_BYTES_MAX = 65_535;
 const DTYPES = new Map([
   ["f2", { dtype: "float16", bytes: 2 }],
   ["f4", { dtype: "float32", bytes: 4 }],
@@ -45,6 +47,7 @@ export function parseNpy(bytes: Uint8Array, what: string): NpyArray {
     .split(",")
     .filter((length) => length.trim() !== "")
     .map(Number);
+  if (!shape.every(Number.isSafeInteger)) throw invalid(what, "has an axis of no possible length");
   if (order === "True" && shape.length > 1) {
     throw invalid(what, "is in Fortran order; save numpy.ascontiguousarray of it");
   }
@@ -69,6 +72,9 @@ function splitHeader(bytes: Uint8Array, what: string): { header: string; data: U
   const start = isVersion1 ? 10 : 12;
   const end = start + (isVersion1 ? view.readUInt16LE(8) : view.readUInt32LE(8));
   if (end > view.byteLength) throw invalid(what, "ends within its header");
+  if (end - start > HEADER_BYTES_MAX) {
+    throw invalid(what, `has a header of ${end - start} bytes; ${HEADER_BYTES_MAX} are the limit`);
+  }
   return { header: view.toString("utf8", start, end), data: bytes.subarray(end) };
 }
 

@@ -34,6 +34,13 @@ function failure(work: () => unknown): AppError {
   throw new Error("it succeeded");
 }
 
+/** Format version 2, and no data. */
+function withHeader(header: string): Uint8Array {
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(header.length);
+  return Buffer.concat([Buffer.from("\x93NUMPY\x02\x00", "latin1"), length, Buffer.from(header)]);
+}
+
 describe("parseNpy", () => {
   it("reads type, shape and data", () => {
     const array = parseNpy(npy("<f4", [2, 3], FLOATS), "x.npy");
@@ -50,6 +57,12 @@ describe("parseNpy", () => {
     ["objects", npy("|O", [6], FLOATS), "O"],
     ["missing data", npy("<f4", [2, 4], FLOATS), "wants 32"],
     ["other files", Buffer.from("PK\x03\x04 something else"), "no NumPy array"],
+    ["a header that is larger than any", withHeader(" ".repeat(100_000)), "the limit"],
+    [
+      "an axis beyond all numbers, beside one of nothing",
+      withHeader("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999, 0), }"),
+      "no possible length",
+    ],
     ["a header without an end", npy("<f4", [6], FLOATS).subarray(0, 40), "ends within"],
   ])("refuses %s", (_, bytes, text) => {
     const error = failure(() => parseNpy(bytes, "x.npy"));
