@@ -12,7 +12,10 @@ export interface Desired {
 
 /** What a configuration asks for. */
 export async function desire(config: DaemonConfig): Promise<Desired> {
-  const { files, problems } = await hashModels(config.models);
+  const { files, problems } = await hashModels(
+    config.models,
+    config.benchmark.inference.modelBytesMax,
+  );
   return { config, models: files, modelProblems: problems };
 }
 

@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { realpathSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { ListedSidecar } from "../benchmark/index.js";
 import { AppError } from "../core/index.js";
@@ -47,8 +47,10 @@ export class Sidecars {
 
   async #find(model: ModelFile, signal: AbortSignal): Promise<Known["files"]> {
     const listed = await this.#list(model, signal);
+    // A path that is a link has its sidecars beside what it leads to.
+    const directory = dirname(realpathSync(model.path));
     const files = listed.map((sidecar) => {
-      return { ...sidecar, path: join(dirname(model.path), sidecar.location) };
+      return { ...sidecar, path: join(directory, sidecar.location) };
     });
     // They were changed while they were read, so that the hash may be of neither content.
     const changed = files.find((file) => !isSame(file));

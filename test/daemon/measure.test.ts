@@ -27,7 +27,7 @@ describe("a measurement", () => {
     directories.push(directory);
     const path = join(directory, "chain.onnx");
     await writeFile(path, chainModel());
-    const { files } = await hashModels([{ name: "chain", path, inputs: [] }]);
+    const { files } = await hashModels([{ name: "chain", path, inputs: [] }], 1_000_000);
     const benchmark = { warmups: 0, repeats: 1, repeatsMax: 1, cpuSharePercent: 100 };
     const config = daemonFileSchema.parse({ benchmark }) as unknown as DaemonConfig;
     const taken: Profile[] = [];

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -25,7 +25,7 @@ describe("files beside a model", () => {
     const content = (byte: number) => Buffer.alloc(CHAIN_WIDTH ** 2 * FLOAT_BYTES, byte);
     await writeFile(path, chainModel(0, "last.bin"));
     await writeFile(weights, content(0));
-    const { files } = await hashModels([{ name: "chain", path, inputs: [] }]);
+    const { files } = await hashModels([{ name: "chain", path, inputs: [] }], 1_000_000);
     const options = benchmarkOptionsSchema.parse({});
     const deps = { log: silentLogger, clock: systemClock };
     let meanwhile = (): Promise<void> => writeFile(weights, content(1));
@@ -41,5 +41,21 @@ describe("files beside a model", () => {
     const sha256 = createHash("sha256").update(content(1)).digest("hex");
     expect(listed).toEqual({ location: "last.bin", bytes: (await stat(weights)).size, sha256 });
     expect(sidecars.path(files[0]!.sha256, sha256)).toBe(weights);
+  });
+
+  it("are found beside what the model's path leads to, where that is a link", async () => {
+    await mkdir(join(directory, "version-1"));
+    const weights = join(directory, "version-1", "last.bin");
+    await writeFile(weights, Buffer.alloc(CHAIN_WIDTH ** 2 * FLOAT_BYTES));
+    await writeFile(join(directory, "version-1", "chain.onnx"), chainModel(0, "last.bin"));
+    const path = join(directory, "current.onnx");
+    await symlink(join("version-1", "chain.onnx"), path);
+    const { files } = await hashModels([{ name: "chain", path, inputs: [] }], 1_000_000);
+    const options = benchmarkOptionsSchema.parse({});
+    const sidecars = new Sidecars((model, signal) =>
+      listSidecars(model.path, options, { log: silentLogger, clock: systemClock, signal }),
+    );
+    const [listed] = await sidecars.of(files[0]!, never);
+    expect(sidecars.path(files[0]!.sha256, listed!.sha256)).toBe(weights);
   });
 });
