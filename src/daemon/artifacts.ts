@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
 import { mkdir, readdir, rename, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
+import { AppError } from "../core/index.js";
 import type { Partition, TensorInfo } from "../protocol/index.js";
-import type { ModelFile } from "./models.js";
+import { isUnchanged, type ModelFile } from "./models.js";
 
 export interface LayerRange {
   firstLayer: number;
@@ -57,7 +58,10 @@ export class Artifacts {
     this.#byRange.set(rangeKey(modelSha256, partition), { sha256, bytes, inputs, outputs });
   }
 
-  /** The sub-model of these layers, extracted in a child process if it is not at hand. */
+  /**
+   * The sub-model of these layers, extracted in a child process if it is not at hand.
+   * @throws AppError MODEL_CHANGED where the file is no longer that model; what the extraction throws
+   */
   async ensure(model: ModelFile, range: LayerRange): Promise<Artifact> {
     const key = rangeKey(model.sha256, range);
     const known = this.#byRange.get(key);
@@ -75,7 +79,10 @@ export class Artifacts {
   async #make(model: ModelFile, range: LayerRange): Promise<Artifact> {
     const name = `${range.firstLayer}-${range.lastLayer}.${model.sha256.slice(0, 16)}.part`;
     const temporary = join(this.#directory, name);
+    refuseChanged(model);
     const artifact = await this.#extract(model, range, temporary);
+    if (!isUnchanged(model)) await unlink(temporary);
+    refuseChanged(model);
     await rename(temporary, this.path(artifact.sha256));
     this.#byRange.set(rangeKey(model.sha256, range), artifact);
     return artifact;
@@ -109,6 +116,12 @@ export class Artifacts {
       bytes -= file.size;
     }
   }
+}
+
+/** Layers of another file must not be served as this model's, beside others that are. */
+function refuseChanged(model: ModelFile): void {
+  if (isUnchanged(model)) return;
+  throw new AppError("MODEL_CHANGED", `${model.path} is no longer what it was; reload to take it`);
 }
 
 function rangeKey(modelSha256: string, range: LayerRange): string {

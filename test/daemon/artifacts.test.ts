@@ -1,21 +1,28 @@
 import { mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Artifacts, type LayerRange } from "../../src/daemon/artifacts.js";
-import type { ModelFile } from "../../src/daemon/models.js";
+import { hashModels, type ModelFile } from "../../src/daemon/models.js";
 
 const BYTES = 100;
-const MODEL_SHA256 = "a".repeat(64);
-const model = { name: "chain", sha256: MODEL_SHA256 } as ModelFile;
 
 describe("artifacts", () => {
   const directories: string[] = [];
+  let model: ModelFile;
+  beforeEach(async () => {
+    const directory = await mkdtemp(join(tmpdir(), "scissiond-artifacts-"));
+    directories.push(directory);
+    const path = join(directory, "chain.onnx");
+    await writeFile(path, "a model");
+    const { files } = await hashModels([{ name: "chain", path, inputs: [] }], BYTES);
+    model = files[0]!;
+  });
   afterEach(async () => {
     for (const path of directories.splice(0)) await rm(path, { recursive: true, force: true });
   });
 
-  async function open(bytesMax: number) {
+  async function open(bytesMax: number, meanwhile?: () => Promise<void>) {
     const directory = await mkdtemp(join(tmpdir(), "scissiond-artifacts-"));
     directories.push(directory);
     const extracted: LayerRange[] = [];
@@ -24,6 +31,7 @@ describe("artifacts", () => {
       async (_model, range, destination) => {
         extracted.push(range);
         await writeFile(destination, Buffer.alloc(BYTES));
+        await meanwhile?.();
         const sha256 = String(range.lastLayer).padStart(64, "0");
         return { sha256, bytes: BYTES, inputs: [], outputs: [] };
       },
@@ -37,7 +45,7 @@ describe("artifacts", () => {
     const first = await artifacts.ensure(model, range);
     expect(await artifacts.ensure(model, range)).toEqual(first);
     expect(extracted).toHaveLength(1);
-    expect(artifacts.has(MODEL_SHA256, first.sha256)).toBe(true);
+    expect(artifacts.has(model.sha256, first.sha256)).toBe(true);
     expect(artifacts.has("b".repeat(64), first.sha256)).toBe(false);
     await rm(artifacts.path(first.sha256));
     await artifacts.ensure(model, range);
@@ -56,5 +64,18 @@ describe("artifacts", () => {
     expect((await readdir(directory)).sort()).toEqual(
       [hashes[0], hashes[3]].map((sha256) => `${sha256 ?? ""}.onnx`).sort(),
     );
+  });
+
+  it("are never of a file that has become another one, before or meanwhile", async () => {
+    const range = { firstLayer: 0, lastLayer: 3 };
+    const old = await open(1_000);
+    const known = await old.artifacts.ensure(model, range);
+    const { artifacts, extracted } = await open(1_000, () => writeFile(model.path, "other"));
+    await expect(artifacts.ensure(model, range)).rejects.toMatchObject({ code: "MODEL_CHANGED" });
+    await expect(artifacts.ensure(model, range)).rejects.toMatchObject({ code: "MODEL_CHANGED" });
+    expect(extracted).toHaveLength(1);
+    expect(artifacts.has(model.sha256, known.sha256)).toBe(false);
+    // What was made of it before is what plans in force name.
+    expect(await old.artifacts.ensure(model, range)).toEqual(known);
   });
 });
