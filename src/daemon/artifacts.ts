@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir, rename, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { AppError } from "../core/index.js";
-import type { Partition, TensorInfo } from "../protocol/index.js";
+import type { Partition, PlanDocument, TensorInfo } from "../protocol/index.js";
 import { isUnchanged, type ModelFile } from "./models.js";
 
 export interface LayerRange {
@@ -14,8 +14,14 @@ export interface LayerRange {
 export interface Artifact {
   sha256: string;
   bytes: number;
+  /** Of the model's external data, which is inside; absent where it has none. */
+  externalSha256?: string | undefined;
   inputs: TensorInfo[];
   outputs: TensorInfo[];
+}
+
+interface WantedModel extends ModelFile {
+  externalSha256: string | undefined;
 }
 
 type Extract = (model: ModelFile, range: LayerRange, destination: string) => Promise<Artifact>;
@@ -52,39 +58,51 @@ export class Artifacts {
   }
 
   /** Partitions of a plan that survived a restart need no second extraction. */
-  remember(modelSha256: string, partition: Partition): void {
+  remember(
+    { model, externalSha256 }: Pick<PlanDocument, "model" | "externalSha256">,
+    partition: Partition,
+  ): void {
     const { sha256, bytes } = partition.artifact;
     const { inputs, outputs } = partition;
-    this.#byRange.set(rangeKey(modelSha256, partition), { sha256, bytes, inputs, outputs });
+    const key = rangeKey({ sha256: model.sha256, externalSha256 }, partition);
+    this.#byRange.set(key, { sha256, bytes, externalSha256, inputs, outputs });
   }
 
   /**
    * The sub-model of these layers, extracted in a child process if it is not at hand.
-   * @throws AppError MODEL_CHANGED where the file is no longer that model; what the extraction throws
+   * @param externalSha256 of the external data with which the model was benchmarked
+   * @throws AppError MODEL_CHANGED where the file, or what lies beside it, is no longer that model; what
+   * the extraction throws
    */
-  async ensure(model: ModelFile, range: LayerRange): Promise<Artifact> {
-    const key = rangeKey(model.sha256, range);
+  async ensure(model: ModelFile, range: LayerRange, externalSha256?: string): Promise<Artifact> {
+    const wanted = { ...model, externalSha256 };
+    const key = rangeKey(wanted, range);
     const known = this.#byRange.get(key);
     // At once: a plan that is known already waits for no thread that reads the disk.
     if (known !== undefined && existsSync(this.path(known.sha256))) return known;
 
     let making = this.#making.get(key);
     if (making === undefined) {
-      making = this.#make(model, range).finally(() => this.#making.delete(key));
+      making = this.#make(wanted, range).finally(() => this.#making.delete(key));
       this.#making.set(key, making);
     }
     return making;
   }
 
-  async #make(model: ModelFile, range: LayerRange): Promise<Artifact> {
+  async #make(model: WantedModel, range: LayerRange): Promise<Artifact> {
     const name = `${range.firstLayer}-${range.lastLayer}.${model.sha256.slice(0, 16)}.part`;
     const temporary = join(this.#directory, name);
     refuseChanged(model);
     const artifact = await this.#extract(model, range, temporary);
-    if (!isUnchanged(model)) await unlink(temporary);
+    const isSameExternal = artifact.externalSha256 === model.externalSha256;
+    if (!isUnchanged(model) || !isSameExternal) await unlink(temporary);
     refuseChanged(model);
+    if (!isSameExternal) {
+      const text = `what lies beside ${model.path} is not what was benchmarked; have it benchmarked anew`;
+      throw new AppError("MODEL_CHANGED", text);
+    }
     await rename(temporary, this.path(artifact.sha256));
-    this.#byRange.set(rangeKey(model.sha256, range), artifact);
+    this.#byRange.set(rangeKey(model, range), artifact);
     return artifact;
   }
 
@@ -124,6 +142,9 @@ function refuseChanged(model: ModelFile): void {
   throw new AppError("MODEL_CHANGED", `${model.path} is no longer what it was; reload to take it`);
 }
 
-function rangeKey(modelSha256: string, range: LayerRange): string {
-  return `${modelSha256} ${range.firstLayer}-${range.lastLayer}`;
+function rangeKey(
+  { sha256, externalSha256 = "" }: Pick<WantedModel, "sha256" | "externalSha256">,
+  range: LayerRange,
+): string {
+  return `${sha256} ${externalSha256} ${range.firstLayer}-${range.lastLayer}`;
 }

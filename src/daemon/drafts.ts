@@ -8,8 +8,7 @@ import {
 import type { Partition } from "../protocol/index.js";
 import type { Artifacts } from "./artifacts.js";
 import type { ModelFile } from "./models.js";
-import type { Pipeline } from "./problem.js";
-import type { PlanDraft } from "./judge-deps.js";
+import type { JudgeDeps } from "./judge-deps.js";
 
 /** Where the publisher serves a partition of a model. */
 export function partitionPath(modelSha256: string, partitionSha256: string): string {
@@ -20,8 +19,8 @@ export function partitionPath(modelSha256: string, partitionSha256: string): str
 export function createDrafter(deps: {
   artifacts: Artifacts;
   modelOf: (sha256: string) => ModelFile | undefined;
-}): (pipeline: Pipeline, plan: RankedPlan, problem: PlanningProblem) => Promise<PlanDraft> {
-  return async (pipeline, plan, problem) => {
+}): JudgeDeps["draft"] {
+  return async (pipeline, plan, { idle, externalSha256 }) => {
     const model = deps.modelOf(pipeline.model.sha256);
     if (model === undefined) {
       throw new AppError(
@@ -29,20 +28,21 @@ export function createDrafter(deps: {
         `model ${pipeline.model.name} is not configured any more`,
       );
     }
+    const made = (part: PlannedPartition): Promise<Partition> =>
+      partitionOf(deps.artifacts, { model, externalSha256 }, part);
     const partitions: Partition[] = [];
-    for (const part of plan.partitions) {
-      partitions.push(await partitionOf(deps.artifacts, model, part));
-    }
-    const alone = onSourceAlone(problem, pipeline.source);
+    for (const part of plan.partitions) partitions.push(await made(part));
+    const alone = onSourceAlone(idle, pipeline.source);
     return {
       pipeline: pipeline.name,
       model: { name: model.name, sha256: model.sha256 },
+      ...(externalSha256 === undefined ? {} : { externalSha256 }),
       source: plan.source,
       predictedLatencyMs: plan.latencyMs,
       transferBytes: plan.transferBytes,
       partitions,
       hops: plan.hops.map(({ from, to, bytes, transferMs }) => ({ from, to, bytes, transferMs })),
-      fallback: alone === null ? null : await partitionOf(deps.artifacts, model, alone),
+      fallback: alone === null ? null : await made(alone),
     };
   };
 }
@@ -63,11 +63,11 @@ function onSourceAlone(
 
 async function partitionOf(
   artifacts: Artifacts,
-  model: ModelFile,
+  { model, externalSha256 }: { model: ModelFile; externalSha256: string | undefined },
   part: PlannedPartition,
 ): Promise<Partition> {
   const { node, tier, firstLayer, lastLayer, computeMs, estimateMs } = part;
-  const artifact = await artifacts.ensure(model, { firstLayer, lastLayer });
+  const artifact = await artifacts.ensure(model, { firstLayer, lastLayer }, externalSha256);
   const { sha256, bytes, inputs, outputs } = artifact;
   const path = partitionPath(model.sha256, sha256);
   return {

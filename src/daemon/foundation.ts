@@ -48,9 +48,8 @@ export async function openFoundation(
   context.rememberLinks(store.state.links, clock.monotonicMs());
   for (const profile of store.state.profiles) context.recordProfile(profile);
   for (const { plan } of store.state.pipelines) {
-    for (const partition of plan?.partitions ?? []) {
-      artifacts.remember(plan?.model.sha256 ?? "", partition);
-    }
+    if (plan === null) continue;
+    for (const partition of plan.partitions) artifacts.remember(plan, partition);
   }
   return { desired, self, store, artifacts, context };
 }

@@ -1,6 +1,6 @@
 import type { Clock, Logger } from "../core/index.js";
 import type { Publications } from "../drift/index.js";
-import type { PlannedPartition, PlanningProblem, RankedPlan } from "../planner/index.js";
+import type { PlannedPartition, RankedPlan } from "../planner/index.js";
 import type { ConfirmedRange, Decision, PlanDocument, Trigger } from "../protocol/index.js";
 import type { StoreState } from "../store/index.js";
 import type { Bar, Bars } from "./bars.js";
@@ -16,8 +16,12 @@ export interface JudgeDeps {
     readonly state: StoreState;
     update(change: (state: StoreState) => StoreState): Promise<void>;
   };
-  /** Turns a ranked plan of a problem into the document that runtimes get; makes its sub-models. */
-  draft: (pipeline: Pipeline, plan: RankedPlan, problem: PlanningProblem) => Promise<PlanDraft>;
+  /** Turns a ranked plan of a situation into the document that runtimes get; makes its sub-models. */
+  draft: (
+    pipeline: Pipeline,
+    plan: RankedPlan,
+    situation: Pick<Situation, "idle" | "externalSha256">,
+  ) => Promise<PlanDraft>;
   rollouts: PlanRollouts;
   bars: Bars;
   /** How busy nodes are. */

@@ -102,6 +102,8 @@ async function measureHere(
       ),
     },
   );
+  // So that it is seen when they change.
+  if (profile.externalSha256 !== undefined) await deps.sidecarsOf(model, signal);
   await deps.onProfile(profile);
   deps.telemetry.publishProfile(profile);
   return outcome;

@@ -26,6 +26,8 @@ export interface Situation {
   idle: PlanningProblem;
   /** By node, how many times as long as when idle it takes: the times of `problem` have it. */
   loadFactors: ReadonlyMap<string, number>;
+  /** Of the model's external data, with which all of the nodes measured it; absent where it has none. */
+  externalSha256?: string | undefined;
 }
 
 interface Candidate {
@@ -38,13 +40,14 @@ interface Candidate {
  * Candidates are the source and every online edge and cloud node that has a profile of the model.
  */
 export function situationOf(pipeline: Pipeline, context: Context): Situation | { missing: string } {
-  const candidates: Candidate[] = [];
+  const known: Candidate[] = [];
   for (const state of context.nodes()) {
     const isCandidate = state.node === pipeline.source || state.tier !== "device";
     if (!isCandidate || state.status !== "online") continue;
     const profile = context.profileFor(pipeline.model.sha256, state);
-    if (profile !== undefined) candidates.push({ state, profile });
+    if (profile !== undefined) known.push({ state, profile });
   }
+  const candidates = ofNewestData(known);
   const [first] = candidates;
   if (first === undefined) {
     return { missing: `no online node has a profile of ${pipeline.model.name} yet` };
@@ -66,7 +69,26 @@ export function situationOf(pipeline: Pipeline, context: Context): Situation | {
     constraints: pipeline.constraints,
     topK: 1,
   };
-  return { problem, idle: problem, loadFactors: new Map(), nodes: candidates, links };
+  return {
+    problem,
+    idle: problem,
+    loadFactors: new Map(),
+    nodes: candidates,
+    links,
+    externalSha256: first.profile.externalSha256,
+  };
+}
+
+/**
+ * Those that measured the model with the external data which was measured last. The others have not
+ * met what lies beside it now, and no plan has partitions of both.
+ */
+function ofNewestData(candidates: readonly Candidate[]): Candidate[] {
+  const times = candidates.map(({ profile }) => profile.measuredAt);
+  const newest = candidates[times.indexOf(Math.max(...times))];
+  return candidates.filter(
+    ({ profile }) => profile.externalSha256 === newest?.profile.externalSha256,
+  );
 }
 
 /**

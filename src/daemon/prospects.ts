@@ -40,9 +40,13 @@ export function prospectsOf(
 ): Prospects {
   const { situation, inForce, bars } = now;
   const rate = rater(pipeline, situation);
+  const { externalSha256 } = situation;
   const atMean = openProblem(situation.problem);
   const atNewest = atMean.withLinks(newestLinks(situation));
-  const current = inForce === null ? null : rate(planInForce(inForce, { pipeline, atMean, bars }));
+  const current =
+    inForce === null
+      ? null
+      : rate(planInForce(inForce, { pipeline, externalSha256, atMean, bars }));
   const usual = bestPlan(atMean, bars);
   const newest = bestPlan(atNewest, bars);
   const isOne = usual.best !== null && newest.best !== null && isSamePlan(usual.best, newest.best);
@@ -101,9 +105,17 @@ function historyOf(link: LinkView): LinkHistory[] {
 /** The plan in force at the prices of now; null where it cannot run any more. */
 function planInForce(
   plan: PlanDocument,
-  now: { pipeline: Pipeline; atMean: OpenProblem; bars: readonly Bar[] },
+  now: {
+    pipeline: Pipeline;
+    externalSha256: string | undefined;
+    atMean: OpenProblem;
+    bars: readonly Bar[];
+  },
 ): RankedPlan | null {
   if (plan.model.sha256 !== now.pipeline.model.sha256) return null;
+  // Plans of older versions do not tell; they are taken for what they most likely are.
+  const isOtherData = plan.externalSha256 !== now.externalSha256;
+  if (plan.externalSha256 !== undefined && isOtherData) return null;
   if (isBarred(now.bars, plan.partitions)) return null;
   const priced = now.atMean.price({ source: plan.source, partitions: plan.partitions });
   return "infeasible" in priced ? null : priced;

@@ -15,7 +15,7 @@ export async function publish(
   const { prospects } = ruled;
   if (prospects.best === null) return;
   const best = prospects.pricedNow(prospects.best.plan);
-  const draft = await deps.draft(now.pipeline, best, now.situation.idle);
+  const draft = await deps.draft(now.pipeline, best, now.situation);
   const revision = nextRevisionOf(now.pipeline, deps);
   const decision = { ...decisionOf(now, ruled, deps), revision };
   track.isAborted = false;

@@ -26,6 +26,10 @@ export async function reload(running: Running, next: DaemonConfig): Promise<void
   running.parts.publisher?.setClients(running.desired.config.listen.clients);
   void tellProviders(running);
   await restartSchedule(running);
+  // Its own file is what it was, so that its profiles are not missing: they are looked at.
+  if (running.desired.models.some((model) => running.sidecars.haveChanged(model))) {
+    running.parts.benchmarks?.refreshAll("schedule");
+  }
   wake(running);
 }
 

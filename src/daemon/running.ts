@@ -133,6 +133,12 @@ export function problemsOf(running: Running): string[] {
       .map(
         ({ name, path }) => `model ${name}: ${path} is no longer what it was; reload to take it`,
       ),
+    ...running.desired.models
+      .filter((model) => running.sidecars.haveChanged(model))
+      .map(
+        ({ name, path }) =>
+          `model ${name}: what lies beside ${path} has changed; reload to take it`,
+      ),
     ...(parts.reconciler?.problems() ?? []),
     ...(parts.benchmarks?.problems() ?? []),
     ...providerProblems(running.context),

@@ -36,6 +36,12 @@ export class Sidecars {
     return files.map(({ location, bytes, sha256 }) => ({ location, bytes, sha256 }));
   }
 
+  /** Whether any of them, as far as they are known, is no longer what it was. */
+  haveChanged({ path, sha256 }: ModelFile): boolean {
+    const known = this.#known.get(path);
+    return known?.model.sha256 === sha256 && !known.files.every(isSame);
+  }
+
   /** Where the file of this hash is; undefined where the model has none such, or it was changed. */
   path(modelSha256: string, sha256: string): string | undefined {
     for (const { model, files } of this.#known.values()) {

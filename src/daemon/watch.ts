@@ -39,7 +39,7 @@ export interface Watch {
 /** The context of now, as the baseline of what comes. */
 export function startWatch(pipeline: Pipeline, situation: Situation, nowMs: number): Watch {
   return {
-    specification: specificationOf(pipeline),
+    specification: specificationOf(pipeline, situation),
     presence: presenceOf(situation),
     stale: staleOf(pipeline, situation, nowMs),
     deviations: new Map(
@@ -58,7 +58,7 @@ export function look(
 ): { watch: Watch; triggers: Trigger[] } {
   const { pipeline, situation, nowMs } = now;
   const triggers: Trigger[] = [];
-  if (watch.specification !== specificationOf(pipeline)) {
+  if (watch.specification !== specificationOf(pipeline, situation)) {
     triggers.push(plainTrigger("configuration", `pipeline ${pipeline.name}`));
   }
   triggers.push(...presenceTriggers(watch.presence, presenceOf(situation)));
@@ -221,7 +221,8 @@ function plainTrigger(kind: Trigger["kind"], subject: string): Trigger {
   return { kind, subject, before: null, after: null, unit: "" };
 }
 
-function specificationOf(pipeline: Pipeline): string {
+function specificationOf(pipeline: Pipeline, { externalSha256 }: Situation): string {
   const { model, source, constraints, costModel } = pipeline;
-  return JSON.stringify({ sha256: model.sha256, source, constraints, costModel });
+  const { sha256 } = model;
+  return JSON.stringify({ sha256, externalSha256, source, constraints, costModel });
 }

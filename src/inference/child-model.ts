@@ -90,8 +90,10 @@ export async function openModel(
       turn: (ranges, repeat) => measurer.turn(ranges, repeat),
       profile: (wanted) => measurer.profile(wanted),
       compare: () => measurer.compare(),
-      extract: async (range, path) =>
-        extractTo(path, selfContained(await measurer.part(range), source), types),
+      extract: async (range, path) => ({
+        ...extractTo(path, selfContained(await measurer.part(range), source), types),
+        ...(decoded.sha256 === undefined ? {} : { externalSha256: decoded.sha256 }),
+      }),
     },
     description: {
       ...identity,

@@ -226,6 +226,8 @@ export type Compared = z.infer<typeof comparedSchema>;
 export const extractedSchema = z.strictObject({
   sha256: sha256Schema,
   bytes: z.number().int().nonnegative(),
+  /** Of the external data as it was read; absent where the model has none. */
+  externalSha256: sha256Schema.optional(),
   inputs: z.array(tensorInfoSchema),
   outputs: z.array(tensorInfoSchema),
 });

@@ -44,6 +44,8 @@ export const planDocumentSchema = z.strictObject({
   /** Unix milliseconds. */
   publishedAt: z.number().int().nonnegative(),
   model: modelRefSchema,
+  /** Of the model's external data, which is inside of its partitions; absent where it has none. */
+  externalSha256: sha256Schema.optional(),
   /** The device at which the input arises. */
   source: nameSchema,
   predictedLatencyMs: z.number().nonnegative(),

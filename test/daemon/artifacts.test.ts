@@ -22,7 +22,7 @@ describe("artifacts", () => {
     for (const path of directories.splice(0)) await rm(path, { recursive: true, force: true });
   });
 
-  async function open(bytesMax: number, meanwhile?: () => Promise<void>) {
+  async function open(bytesMax: number, meanwhile?: () => Promise<void>, external?: () => string) {
     const directory = await mkdtemp(join(tmpdir(), "scissiond-artifacts-"));
     directories.push(directory);
     const extracted: LayerRange[] = [];
@@ -33,7 +33,7 @@ describe("artifacts", () => {
         await writeFile(destination, Buffer.alloc(BYTES));
         await meanwhile?.();
         const sha256 = String(range.lastLayer).padStart(64, "0");
-        return { sha256, bytes: BYTES, inputs: [], outputs: [] };
+        return { sha256, bytes: BYTES, externalSha256: external?.(), inputs: [], outputs: [] };
       },
     );
     return { artifacts, directory, extracted };
@@ -77,5 +77,19 @@ describe("artifacts", () => {
     expect(artifacts.has(model.sha256, known.sha256)).toBe(false);
     // What was made of it before is what plans in force name.
     expect(await old.artifacts.ensure(model, range)).toEqual(known);
+  });
+
+  it("are of the data beside the model that was benchmarked, and of no other", async () => {
+    const range = { firstLayer: 0, lastLayer: 3 };
+    const [old, now] = ["a".repeat(64), "b".repeat(64)];
+    const { artifacts, directory, extracted } = await open(1_000, undefined, () => now);
+    await expect(artifacts.ensure(model, range, old)).rejects.toMatchObject({
+      code: "MODEL_CHANGED",
+    });
+    expect(await readdir(directory)).toEqual([]);
+    const { sha256 } = await artifacts.ensure(model, range, now);
+    await artifacts.ensure(model, range, now);
+    expect(extracted).toHaveLength(2);
+    expect(artifacts.has(model.sha256, sha256)).toBe(true);
   });
 });

@@ -5,7 +5,16 @@ import { afterEach, describe, expect, it } from "vitest";
 import { subscribe } from "../../src/client/index.js";
 import type { PlanDocument } from "../../src/protocol/index.js";
 import { until } from "../support/poll.js";
-import { awaitTiers, chainModel, loadConfig, planOf, startDaemonAtSite } from "../support/site.js";
+import {
+  awaitTiers,
+  CHAIN_WIDTH,
+  chainModel,
+  loadConfig,
+  planOf,
+  runDaemon,
+  startDaemonAtSite,
+  writeSite,
+} from "../support/site.js";
 
 const GOOD = { uplink: 100, direct: 100, backbone: 100 };
 const WAIT = { timeoutMs: 60_000 };
@@ -46,5 +55,35 @@ describe("a model whose file has changed", () => {
     expect(new Set(seen.map((plan) => plan?.model.sha256))).toEqual(
       new Set([old.model.sha256, sha256]),
     );
+  }, 120_000);
+
+  it("may be one beside it: it is benchmarked anew, and its new partitions are rolled out", async () => {
+    const pipelines = [{ name: "vision", model: "chain", devices: ["edge-1"] }];
+    const files = await writeSite({ pipelines });
+    cleanup.push(() => files.remove());
+    const { directory, configPath } = files;
+    const weights = (seed: number): Float32Array =>
+      Float32Array.from({ length: CHAIN_WIDTH ** 2 }, (_, i) => Math.sin(i + seed) / CHAIN_WIDTH);
+    await writeFile(join(directory, "last.bin"), weights(0));
+    await writeFile(join(directory, "chain.onnx"), chainModel(0, "last.bin"));
+    const daemon = await runDaemon(configPath);
+    cleanup.push(() => daemon.stop());
+    const old = await until(() => planOf(daemon), { ...WAIT, what: "a plan" });
+    expect(daemon.status().problems).toEqual([]);
+
+    await writeFile(join(directory, "last.bin"), weights(1));
+    expect(daemon.status().problems.join()).toContain("what lies beside");
+    expect(planOf(daemon)).toEqual(old);
+    await daemon.reload(await loadConfig(configPath));
+    const changed = await until(
+      () => (planOf(daemon)?.revision === old.revision ? null : planOf(daemon)),
+      { ...WAIT, what: "a new plan" },
+    );
+    expect(changed.model).toEqual(old.model);
+    expect(changed.externalSha256).not.toBe(old.externalSha256);
+    const artifacts = (plan: PlanDocument) =>
+      plan.partitions.map(({ artifact }) => artifact.sha256);
+    expect(artifacts(changed)).not.toEqual(artifacts(old));
+    expect(daemon.status().problems).toEqual([]);
   }, 120_000);
 });
