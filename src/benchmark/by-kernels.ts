@@ -117,8 +117,13 @@ export async function measureByKernels(
 /** What the whole took by the last profile, without what stands for a slower node. */
 function earlierOf(previous: Profile | undefined): EarlierWhole | undefined {
   if (previous === undefined) return undefined;
-  const { whole, wholeMs } = slowedDown(previous, 1 / previous.environment.emulatedSlowdown);
-  return { medianMs: wholeMs, p95Ms: whole?.p95Ms ?? 0, spreadMs: whole?.spreadMs ?? 0 };
+  const { wholeMs, whole, environment } = previous;
+  const { emulatedSlowdown } = environment;
+  return {
+    medianMs: wholeMs / emulatedSlowdown,
+    p95Ms: (whole?.p95Ms ?? 0) / emulatedSlowdown,
+    spreadMs: (whole?.spreadMs ?? 0) / emulatedSlowdown,
+  };
 }
 
 function profiledRuns(previous: Profile | undefined): number {

@@ -54,9 +54,9 @@ export function measureRanges(
   return withModel(request, context, async (worker, opened, signal) => {
     const turns = await takeTurns(worker, request, { options, deps, signal });
     const ranges = request.ranges.map(({ firstLayer, lastLayer }, index): MeasuredLayers => {
-      const times = turns.map(({ rangesMs }) => rangesMs[index] ?? []);
-      const stable = agree(times, negligibleIn(turns), options);
-      return { firstLayer, lastLayer, ...statisticsOf({ samplesMs: times.flat(), stable }) };
+      const samplesMs = timesOf(turns, index).flat();
+      const stable = isKnown(turns, index, options);
+      return { firstLayer, lastLayer, ...statisticsOf({ samplesMs, stable }) };
     });
     const wholeMs = turns.flatMap((turn) => turn.wholeMs ?? []);
     const { externalSha256 } = opened;
@@ -97,8 +97,8 @@ async function takeTurns(
     const isLast = elapsedMs + (nowMs - turnAtMs) > options.timeoutMs * TURNS_SHARE_MAX;
     // Memory is still strange to the first one.
     if (!isFirst || isLast) turns.push(turn);
-    const isEnough =
-      turns.length >= TURNS_MIN && (elapsedMs >= SPREAD_MS || areKnown(turns, options));
+    const areKnown = () => request.ranges.every((_, index) => isKnown(turns, index, options));
+    const isEnough = turns.length >= TURNS_MIN && (elapsedMs >= SPREAD_MS || areKnown());
     if (isLast || isEnough) return turns;
     const restMs = turnAtMs + TURN_EVERY_MS - nowMs;
     if (restMs > 0) await deps.clock.sleep(restMs, signal);
@@ -119,37 +119,20 @@ function asTold(
   };
 }
 
-function areKnown(turns: readonly ToldTurn[], options: BenchmarkOptions): boolean {
-  const ranges = turns[0]?.rangesMs ?? [];
-  return ranges.every((_, index) =>
-    agree(
-      turns.map(({ rangesMs }) => rangesMs[index] ?? []),
-      negligibleIn(turns),
-      options,
-    ),
-  );
+/** What each turn found of a range. */
+function timesOf(turns: readonly ToldTurn[], index: number): number[][] {
+  return turns.map(({ rangesMs }) => rangesMs[index] ?? []);
 }
 
-function negligibleIn(turns: readonly ToldTurn[]): number {
+/** Whether the turns agree on a range as well as `options` ask. */
+function isKnown(turns: readonly ToldTurn[], index: number, options: BenchmarkOptions): boolean {
   const wholeMs = Math.min(...turns.map((turn) => turn.wholeMs ?? 0));
-  return Math.max(NEGLIGIBLE_MS, NEGLIGIBLE_SHARE * wholeMs);
-}
-
-/** Whether what the turns found of a range is known as well as `options` ask. */
-function agree(
-  times: readonly (readonly number[])[],
-  negligibleMs: number,
-  options: BenchmarkOptions,
-): boolean {
-  return isStable(
-    times.map((ms) => median([...ms])),
-    {
-      relativeHalfWidth: options.targetPercent / 2 / 100,
-      confidence: options.confidence,
-      negligibleMs,
-      repeatsMax: times.length,
-    },
-  );
+  return isStable(timesOf(turns, index).map(median), {
+    relativeHalfWidth: options.targetPercent / 2 / 100,
+    confidence: options.confidence,
+    negligibleMs: Math.max(NEGLIGIBLE_MS, NEGLIGIBLE_SHARE * wholeMs),
+    repeatsMax: turns.length,
+  });
 }
 
 const REASON_CHARACTERS_MAX = 4_000;

@@ -92,14 +92,13 @@ export class Artifacts {
   async #make(model: WantedModel, range: LayerRange): Promise<Artifact> {
     const name = `${range.firstLayer}-${range.lastLayer}.${model.sha256.slice(0, 16)}.part`;
     const temporary = join(this.#directory, name);
-    refuseChanged(model);
+    const before = changeOf(model, model);
+    if (before !== undefined) throw before;
     const artifact = await this.#extract(model, range, temporary);
-    const isSameExternal = artifact.externalSha256 === model.externalSha256;
-    if (!isUnchanged(model) || !isSameExternal) await unlink(temporary);
-    refuseChanged(model);
-    if (!isSameExternal) {
-      const text = `what lies beside ${model.path} is not what was benchmarked; have it benchmarked anew`;
-      throw new AppError("MODEL_CHANGED", text);
+    const change = changeOf(model, artifact);
+    if (change !== undefined) {
+      await unlink(temporary);
+      throw change;
     }
     await rename(temporary, this.path(artifact.sha256));
     this.#byRange.set(rangeKey(model, range), artifact);
@@ -137,9 +136,17 @@ export class Artifacts {
 }
 
 /** Layers of another file must not be served as this model's, beside others that are. */
-function refuseChanged(model: ModelFile): void {
-  if (isUnchanged(model)) return;
-  throw new AppError("MODEL_CHANGED", `${model.path} is no longer what it was; reload to take it`);
+function changeOf(
+  model: WantedModel,
+  { externalSha256 }: Pick<Artifact, "externalSha256">,
+): AppError | undefined {
+  const { path } = model;
+  if (!isUnchanged(model)) {
+    return new AppError("MODEL_CHANGED", `${path} is no longer what it was; reload to take it`);
+  }
+  if (externalSha256 === model.externalSha256) return undefined;
+  const text = `what lies beside ${path} is not what was benchmarked; have it benchmarked anew`;
+  return new AppError("MODEL_CHANGED", text);
 }
 
 function rangeKey(

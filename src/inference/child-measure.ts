@@ -3,9 +3,9 @@ import type { SubModel } from "../model/index.js";
 import { compareOutputs, refuseUnstable } from "./child-compare.js";
 import { madeUpInputs } from "./child-inputs.js";
 import { keeping } from "./child-kept.js";
-import { fetchMissing, type PartContext, partOf, withSession } from "./child-parts.js";
+import { fetchMissing, type PartContext, partOf } from "./child-parts.js";
 import { type KernelContext, timeKernels } from "./child-profile.js";
-import { openSession, type Session } from "./child-session.js";
+import { openSession, type Session, withSession } from "./child-session.js";
 import { infoOf, type Tensors } from "./child-tensors.js";
 import { tinyModel } from "./child-tiny.js";
 import { createTurns, type Turns } from "./child-turns.js";
@@ -102,7 +102,7 @@ export function createMeasurer(context: Context): Measurer {
     },
     profile: profileWhole,
     async compare() {
-      reference ??= await withSession(context.bytes, config, (session) =>
+      reference ??= await withSession(context.bytes, { config, optimisation: "all" }, (session) =>
         session.run(feeds, outputNames),
       );
       return compareOutputs(reference, table, config.relativeTolerance);

@@ -6,7 +6,7 @@ import {
   withExtraOutputs,
 } from "../model/index.js";
 import type { TensorInfo } from "../protocol/index.js";
-import { openSession, type Session } from "./child-session.js";
+import { withSession } from "./child-session.js";
 import { infoOf, type Tensors } from "./child-tensors.js";
 import type { ChildConfig, LayerRange } from "./messages.js";
 
@@ -22,7 +22,10 @@ export interface PartContext {
   outputs: readonly TensorInfo[];
 }
 
-/** The range as a model of its own. A model without layers passes inputs or constants on; its one block is the model itself. */
+/**
+ * The range as a model of its own. A model without layers passes inputs or constants on; its one block
+ * is the model itself.
+ */
 export async function partOf(range: LayerRange, context: PartContext): Promise<SubModel> {
   const { bytes, feeds, types, outputs } = context;
   const model = await context.bound();
@@ -42,7 +45,10 @@ async function neededFor(
   return [...inputs, ...outputs.filter((name) => !types.has(name))];
 }
 
-/** Adds to the table what the range needs and is not there: it comes from the whole model. @returns what was missing */
+/**
+ * Adds to the table what the range needs and is not there: it comes from the whole model.
+ * @returns what was missing
+ */
 export async function fetchMissing(
   context: PartContext,
   table: Tensors,
@@ -52,25 +58,13 @@ export async function fetchMissing(
   const missing = names.filter((name) => !table.has(name));
   if (missing.length === 0) return missing;
   const bytes = withExtraOutputs(await context.bound(), missing);
-  const fetched = await withSession(bytes, context.config, (session) =>
-    session.run(context.feeds, missing),
+  const { config, feeds } = context;
+  const fetched = await withSession(bytes, { config, optimisation: "all" }, (session) =>
+    session.run(feeds, missing),
   );
   for (const [name, tensor] of fetched) {
     table.set(name, tensor);
     if (!context.types.has(name)) context.types.set(name, infoOf(name, tensor));
   }
   return missing;
-}
-
-export async function withSession<T>(
-  bytes: Uint8Array,
-  config: ChildConfig,
-  use: (session: Session) => Promise<T>,
-): Promise<T> {
-  const session = await openSession(bytes, config, { optimisation: "all" });
-  try {
-    return await use(session);
-  } finally {
-    await session.release();
-  }
 }

@@ -35,7 +35,6 @@ export async function timeKernels(
 ): Promise<TimedKernels> {
   const { optimised } = context;
   const { order } = request;
-  const time = (opened: ProfiledSession) => timeBoth(opened, context, { request, outputNames });
   if (order !== undefined) {
     const known =
       (await timeKept(context, { request, order, outputNames })) ??
@@ -43,7 +42,7 @@ export async function timeKernels(
     if (known !== undefined) return known;
   }
   const whole = await optimised.take();
-  const { timed, profile } = await time(whole);
+  const { timed, profile } = await timeBoth(whole, context, { request, outputNames });
   const found = await blocksByGraph({ graph: whole.graph, profile }, context, request);
   return { timed, kernels: asKernels(found) };
 }

@@ -73,6 +73,20 @@ export async function openSession(
   };
 }
 
+/** Opens a session for the time of `use`. @throws AppError INFERENCE_FAILED | what `use` throws */
+export async function withSession<T>(
+  model: Uint8Array,
+  { config, ...options }: SessionOptions & { config: SessionConfig },
+  use: (session: Session) => T | Promise<T>,
+): Promise<T> {
+  const session = await openSession(model, config, options);
+  try {
+    return await use(session);
+  } finally {
+    await session.release();
+  }
+}
+
 function sessionOptions(
   config: SessionConfig,
   options: SessionOptions,

@@ -2,12 +2,15 @@ import type { Tensor } from "onnxruntime-node";
 import { AppError, isAppError } from "../core/index.js";
 import { type OnnxModel, withExtraOutputs } from "../model/index.js";
 import type { TensorInfo } from "../protocol/index.js";
-import { openSession, type Session } from "./child-session.js";
+import { withSession } from "./child-session.js";
 import { infoOf, type Tensors } from "./child-tensors.js";
 import type { ChildConfig } from "./messages.js";
 
 /** Tensors fetched in one run: it bounds what is held at a time. */
 const TENSORS_PER_RUN_MAX = 128;
+
+/** Types are those of the graph in the file, not of what ONNX Runtime makes of it. */
+const AS_IT_STANDS = { optimisation: "disabled" } as const;
 
 interface RunContext {
   feeds: Tensors;
@@ -48,7 +51,7 @@ function run(
 ): Promise<RunTypes> {
   const own = new Set(model.outputs.map((output) => output.name));
   const bytes = wished.length === 0 ? model.bytes : withExtraOutputs(model, wished);
-  return withSession(bytes, config, async (session) => {
+  return withSession(bytes, { config, ...AS_IT_STANDS }, async (session) => {
     if (!session.tensorOutputs.some((name) => own.has(name))) {
       throw new AppError(
         "MODEL_UNSUPPORTED",
@@ -75,7 +78,8 @@ export async function fetchTensors(
   const fetchOrSplit = async (some: readonly string[]): Promise<void> => {
     if (some.length === 0) return;
     try {
-      const fetched = await withSession(withExtraOutputs(model, some), config, (session) => {
+      const bytes = withExtraOutputs(model, some);
+      const fetched = await withSession(bytes, { config, ...AS_IT_STANDS }, (session) => {
         const fetchable = new Set(session.tensorOutputs);
         const wanted = some.filter((name) => fetchable.has(name));
         return wanted.length === 0 ? noTensors : session.run(feeds, wanted);
@@ -91,18 +95,5 @@ export async function fetchTensors(
   };
   for (let start = 0; start < names.length; start += TENSORS_PER_RUN_MAX) {
     await fetchOrSplit(names.slice(start, start + TENSORS_PER_RUN_MAX));
-  }
-}
-
-async function withSession<T>(
-  bytes: Uint8Array,
-  config: ChildConfig,
-  use: (session: Session) => T | Promise<T>,
-): Promise<T> {
-  const session = await openSession(bytes, config, { optimisation: "disabled" });
-  try {
-    return await use(session);
-  } finally {
-    await session.release();
   }
 }
